@@ -36,7 +36,7 @@ PKG_CONFIG_PATH=$libdir/pkgconfig
 export PKG_CONFIG_PATH
 # shellcheck disable=SC2046 # pkg-config prints several flags
 "$compiler" -std=c11 -Wall -Wextra -Wpedantic -Werror "$work/fib.c" -o "$work/with-pkg-config" \
-    $(pkg-config --define-variable=prefix="$prefix" --cflags weft) -L"$libdir" -lweft
+    $(pkg-config --cflags --libs weft)
 runs "$work/with-pkg-config"
 
 mkdir "$work/project"
