@@ -52,7 +52,8 @@ struct weft_task {
  * owner writes the first all the time, others poll the second. */
 typedef struct weft__lane {
     weft_task *youngest_; /* owner stores (release), a raider loads (acquire) */
-    char line0_[64 - sizeof(weft_task *)];
+    void *worker_;        /* the worker this lane belongs to; NULL: a plain thread's lane */
+    char line0_[64 - 2 * sizeof(void *)];
     uintptr_t attention_; /* any worker asks, the owner answers: core/sched/lane.c */
     char line1_[64 - sizeof(uintptr_t)];
 } weft__lane;

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ck.h — the only door to ConcurrencyKit.
+ *
+ * Taken from it: the Treiber stack whose whole content is popped with one exchange (hence free of
+ * ABA, unbounded, without allocation) and the event count. Its operations are inline assembly that
+ * ThreadSanitizer cannot see, so each is announced as a release or an acquire of the object, and the
+ * plain accesses inside are hidden. */
+#ifndef WEFT_BASE_CK_H
+#define WEFT_BASE_CK_H
+
+#include <weft/base.h>
+
+#include <ck_ec.h>
+#include <ck_stack.h>
+
+#include "sanitize.h"
+
+#ifdef WEFT__TSAN
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+void AnnotateIgnoreWritesBegin(const char *file, int line);
+void AnnotateIgnoreWritesEnd(const char *file, int line);
+#endif
+
+WEFT__INLINE void weft__ck_enter(void *object)
+{
+#ifdef WEFT__TSAN
+    __tsan_release(object);
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#else
+    (void)object;
+#endif
+}
+
+WEFT__INLINE void weft__ck_leave(void *object)
+{
+#ifdef WEFT__TSAN
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+    __tsan_acquire(object);
+#else
+    (void)object;
+#endif
+}
+
+/* ---- an intrusive stack: many push, anyone takes all of it -------------------------------- */
+
+typedef struct ck_stack weft__ck_stack;
+
+WEFT__INLINE void weft__ck_stack_push(weft__ck_stack *stack, struct ck_stack_entry *entry)
+{
+    weft__ck_enter(stack);
+    ck_stack_push_upmc(stack, entry);
+    weft__ck_leave(stack);
+}
+
+/* The entries, newest first, or NULL. */
+WEFT__INLINE struct ck_stack_entry *weft__ck_stack_take_all(weft__ck_stack *stack)
+{
+    weft__ck_enter(stack);
+    struct ck_stack_entry *newest = ck_stack_batch_pop_upmc(stack);
+    weft__ck_leave(stack);
+    return newest;
+}
+
+WEFT__INLINE int weft__ck_stack_is_empty(weft__ck_stack *stack)
+{
+    weft__ck_enter(stack);
+    int is_empty = ck_pr_load_ptr(&stack->head) == NULL;
+    weft__ck_leave(stack);
+    return is_empty;
+}
+
+/* ---- an event count: one word to sleep on -------------------------------------------------- */
+
+typedef struct ck_ec32 weft__ec;
+
+/* How event counts sleep: our futex calls, several producers (so that a wake is never missed and
+ * the timed retries which ConcurrencyKit makes for the single-producer form are not needed). */
+extern const struct ck_ec_mode weft__ec_mode;
+
+WEFT__INLINE void weft__ec_init(weft__ec *ec)
+{
+    ck_ec32_init(ec, 0);
+}
+
+WEFT__INLINE uint32_t weft__ec_value(weft__ec *ec)
+{
+    weft__ck_enter(ec);
+    uint32_t value = ck_ec32_value(ec);
+    weft__ck_leave(ec);
+    return value;
+}
+
+/* Count one event and wake whoever sleeps; no system call when nobody does. */
+WEFT__INLINE void weft__ec_post(weft__ec *ec)
+{
+    weft__ck_enter(ec);
+    ck_ec32_inc(ec, &weft__ec_mode);
+    weft__ck_leave(ec);
+}
+
+/* Sleep until the count is no longer `value`; may return earlier: look again. */
+WEFT__INLINE void weft__ec_wait(weft__ec *ec, uint32_t value)
+{
+    weft__ck_enter(ec);
+    (void)ck_ec32_wait(ec, &weft__ec_mode, value, NULL);
+    weft__ck_leave(ec);
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* hooks.h — everything an algorithm of weft asks of the world around it.
+ *
+ * The files that hold a lock-free protocol (deque/deque.c, core/sched/lane.c, core/sched/join.h)
+ * include standard headers, <weft/atomic.h>, their own declarations and this header, nothing else.
+ * A checker puts a header of the same name in front of it in the include path and runs the files
+ * as they are: time, sleep, memory, barriers and sudden death become its choices. */
+#ifndef WEFT_BASE_HOOKS_H
+#define WEFT_BASE_HOOKS_H
+
+#include "alloc.h"
+#include "panic.h"
+#include "sys.h"
+
+/* Tell the processor that this is a waiting loop. */
+WEFT__INLINE void weft__relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory"); /* yield is a no-op on most cores; isb takes a moment */
+#else
+    __asm__ volatile("" ::: "memory");
+#endif
+}
+
+/* A place between two writes to shared memory at which a checker may stop a thread for ever. */
+#define WEFT_CRASH_POINT(n) ((void)(n))
+
+#define weft__hook_alloc(bytes) weft__alloc(bytes)
+#define weft__hook_free(memory) weft__free(memory)
+#define weft__hook_membarrier() weft__membarrier()
+#define weft__hook_park_wait(word, expected)                                                       \
+    ((void)weft__futex_wait((word), (expected), WEFT_FOREVER))
+#define weft__hook_park_wake(word, count) weft__futex_wake((word), (count))
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sys.c — system calls, errors as values. */
+#include "sys.h"
+
+#include "panic.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / WEFT_SEC),
+                                .tv_nsec = (long)(deadline_ns % WEFT_SEC)};
+    struct timespec *limit = deadline_ns == WEFT_FOREVER ? NULL : &deadline;
+    /* The bitset form takes an absolute time of CLOCK_MONOTONIC. */
+    long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected, limit, NULL,
+                      FUTEX_BITSET_MATCH_ANY);
+    if (rc == 0 || errno == EAGAIN)
+        return 0;
+    return -errno;
+}
+
+void weft__futex_wake(const uint32_t *word, int count)
+{
+    /* A failure means that the word's page is gone, hence so are its sleepers. */
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+int weft__membarrier_register(void)
+{
+    long offered = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+    if (offered < 0)
+        return -errno;
+    if ((offered & MEMBARRIER_CMD_PRIVATE_EXPEDITED) == 0)
+        return -ENOSYS;
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0)
+        return -errno;
+    return 0;
+}
+
+void weft__membarrier(void)
+{
+    long rc = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    weft_assert(rc == 0);
+}
+
+WEFT__NOINLINE int weft__errno_get(void)
+{
+    return errno;
+}
+
+WEFT__NOINLINE void weft__errno_set(int value)
+{
+    errno = value;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sys.h — the system calls weft makes itself; each returns 0 or a negative errno.
+ *
+ * errno is read inside these functions, right after the call and in the same thread: code that can
+ * be suspended must not look at it. */
+#ifndef WEFT_BASE_SYS_H
+#define WEFT_BASE_SYS_H
+
+#include <weft/base.h>
+
+/* Sleep while *word == expected: 0 woken or changed before, -ETIMEDOUT, -EINTR. `word` is private
+ * to this process. */
+int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_ns);
+
+/* Wake up to `count` sleepers on `word`, which need not exist any more. */
+void weft__futex_wake(const uint32_t *word, int count);
+
+/* Make weft__membarrier() usable in this process: 0 or -ENOSYS, -EPERM ... Idempotent. */
+int weft__membarrier_register(void);
+
+/* A full memory barrier on every running thread of this process (membarrier(2), private
+ * expedited). Only after weft__membarrier_register() returned 0. */
+void weft__membarrier(void);
+
+/* The calling thread's errno, out of line so that no compiler keeps its address. */
+int weft__errno_get(void);
+void weft__errno_set(int value);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fiber.c — making and switching fibers, and telling the sanitizers about it.
+ *
+ * AddressSanitizer must know which stack is in use before it is used, ThreadSanitizer keeps a
+ * clock for each fiber and takes a switch for what it is, an order of events. Both are told here
+ * and nowhere else. */
+#include "fiber.h"
+
+#include "switch.h"
+
+#include <pthread.h>
+
+#include "sanitize.h"
+
+#ifdef WEFT__ASAN
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef WEFT__TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+/* Inlined, so that ThreadSanitizer's record of calls stays that of weft__fiber_switch(): entered on
+ * one fiber's record, left on the same one's. */
+WEFT__INLINE void before_switch(weft__fiber *from, weft__fiber *to)
+{
+    (void)from;
+    (void)to;
+#ifdef WEFT__ASAN
+    __sanitizer_start_switch_fiber(&from->asan_fake_stack, to->stack_low, to->stack_bytes);
+#endif
+#ifdef WEFT__TSAN
+    __tsan_switch_to_fiber(to->tsan, 0);
+#endif
+}
+
+WEFT__INLINE void after_switch(void *asan_fake_stack)
+{
+    (void)asan_fake_stack;
+#ifdef WEFT__ASAN
+    __sanitizer_finish_switch_fiber(asan_fake_stack, NULL, NULL);
+#endif
+}
+
+/* Out of line: the assembly wants every register, its caller should not pay for that. */
+WEFT__NOINLINE void weft__fiber_switch(weft__fiber *from, weft__fiber *to)
+{
+    before_switch(from, to);
+    weft__context_switch(&from->context, &to->context);
+    after_switch(from->asan_fake_stack);
+}
+
+void weft__fiber_arrived(void)
+{
+    after_switch(NULL);
+}
+
+void weft__fiber_prepare(weft__fiber *fiber, void (*entry)(void))
+{
+    uintptr_t top = (uintptr_t)fiber->stack_low + fiber->stack_bytes;
+    fiber->context.resume_at = (void *)(uintptr_t)weft__fiber_start;
+    fiber->context.stack = (void *)(top & ~(uintptr_t)15);
+    fiber->context.frame = (void *)(uintptr_t)entry;
+    fiber->asan_fake_stack = NULL;
+#ifdef WEFT__TSAN
+    fiber->tsan = __tsan_create_fiber(0);
+#endif
+}
+
+void weft__fiber_adopt_thread(weft__fiber *thread)
+{
+    thread->stack_low = NULL;
+    thread->stack_bytes = 0;
+    thread->asan_fake_stack = NULL;
+    thread->tsan = NULL;
+#ifdef WEFT__ASAN
+    pthread_attr_t attributes;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        pthread_attr_getstack(&attributes, &thread->stack_low, &thread->stack_bytes);
+        pthread_attr_destroy(&attributes);
+    }
+#endif
+#ifdef WEFT__TSAN
+    thread->tsan = __tsan_get_current_fiber();
+#endif
+}
+
+void weft__fiber_forget(weft__fiber *fiber)
+{
+    (void)fiber;
+#ifdef WEFT__TSAN
+    __tsan_destroy_fiber(fiber->tsan);
+#endif
+}

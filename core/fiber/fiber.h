@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fiber.h — a stack, a place to continue, and the switch between two of them.
+ *
+ * A fiber knows nothing of workers: what runs where is decided in core/sched. Its descriptor lies at
+ * the top of its own stack, so that a blocked fiber touches one page:
+ *
+ *     low                                                                  high
+ *     [ guard page | untouched … | frames ←  first frame | struct weft__fiber ]
+ *     └──────────────────────── one stride, `stack_bytes` ────────────────────┘ */
+#ifndef WEFT_FIBER_FIBER_H
+#define WEFT_FIBER_FIBER_H
+
+#include <weft/base.h>
+#include <weft/task.h>
+
+/* Where a fiber continues. The three words are known to the assembly in switch.h. */
+typedef struct weft__context {
+    void *resume_at;
+    void *stack;
+    void *frame;
+} weft__context;
+
+typedef struct weft__fiber {
+    weft_task item;         /* lets a runnable fiber lie in a deque among tasks; first member */
+    weft__context context;  /* valid while the fiber does not run */
+    struct weft__fiber *next;      /* in a list of idle fibers */
+    const weft_task_type *running; /* the task at its bottom, NULL while idle; for diagnosis */
+    void *runtime;                 /* the runtime that owns it */
+    void *stack_low;               /* lowest usable byte, above the guard */
+    size_t stack_bytes;            /* usable bytes from there to the descriptor */
+    void *tsan;                    /* ThreadSanitizer's idea of it, made once: it is costly */
+    void *asan_fake_stack;
+} weft__fiber;
+
+/* Prepare a fiber to run `entry` on its stack at the first switch to it; once for each fiber.
+ * `stack_low` and `stack_bytes` are set. The first act of `entry` is weft__fiber_arrived(), and it
+ * never returns. */
+void weft__fiber_prepare(weft__fiber *fiber, void (*entry)(void));
+void weft__fiber_arrived(void);
+
+/* Describe the calling thread's own stack as a fiber, which can be switched away from and back. */
+void weft__fiber_adopt_thread(weft__fiber *thread);
+
+/* Release what the sanitizers hold for a fiber that will not run again. */
+void weft__fiber_forget(weft__fiber *fiber);
+
+/* Save the calling context in `from` and continue `to`. Returns when somebody switches to `from`,
+ * possibly in another thread: nothing thread-local may be kept across the call. */
+void weft__fiber_switch(weft__fiber *from, weft__fiber *to);
+
+#endif

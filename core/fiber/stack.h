@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* stack.h — where fibers come from: guarded stacks carved out of large reservations. */
+#ifndef WEFT_FIBER_STACK_H
+#define WEFT_FIBER_STACK_H
+
+#include "fiber.h"
+
+#include <pthread.h>
+
+/* How the lowest page of a stack is made to fault; best first. */
+typedef enum weft__guard {
+    WEFT__GUARD_MADVISE, /* MADV_GUARD_INSTALL, Linux 6.13: costs no mapping */
+    WEFT__GUARD_MPROTECT /* PROT_NONE: two mappings for each stack, 32,750 stacks at most */
+} weft__guard;
+
+/* The kind this kernel offers; probed once per process. */
+weft__guard weft__guard_kind(void);
+
+/* One reservation; a list, newest first. */
+typedef struct weft__stack_chunk {
+    struct weft__stack_chunk *next;
+    char *base;
+    size_t bytes;
+    size_t carved; /* stacks handed out so far */
+} weft__stack_chunk;
+
+/* All fibers of one runtime. Idle ones are kept, not unmapped: the next to block wants one. */
+typedef struct weft__fiber_pool {
+    pthread_mutex_t lock;      /* guards everything below; slow paths only */
+    weft__stack_chunk *chunks;
+    weft__fiber *idle;
+    size_t stride;             /* bytes of one stack, guard and descriptor included */
+    uint64_t fibers;           /* made so far; read by statistics without the lock */
+    void (*entry)(void);
+    void *runtime;
+} weft__fiber_pool;
+
+void weft__fiber_pool_init(weft__fiber_pool *pool, size_t stack_bytes, void (*entry)(void),
+                           void *runtime);
+
+/* An idle fiber, new if need be; NULL when there is no memory or no mapping left. */
+weft__fiber *weft__fiber_pool_get(weft__fiber_pool *pool);
+
+/* Give an idle fiber back. */
+void weft__fiber_pool_put(weft__fiber_pool *pool, weft__fiber *fiber);
+
+/* Unmap everything; no fiber of the pool runs or will run. */
+void weft__fiber_pool_destroy(weft__fiber_pool *pool);
+
+/* Whether `address` lies in the guard page of `fiber`. Async-signal-safe. */
+int weft__fiber_guards(const weft__fiber *fiber, const void *address);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* idle.c — how a worker looks for work, when it sleeps, and how work wakes it.
+ *
+ * A worker that finds nothing must stop burning its core, yet no work may wait while a worker
+ * sleeps. Both sides look after they have spoken:
+ *
+ *     work appears:   make it visible; anybody searching? else, anybody asleep? wake one
+ *     fall asleep:    announce it; ask every lane for work; look everywhere once more; sleep
+ *
+ * All of these are sequentially consistent, so one of the two sees the other. Work that a busy
+ * worker keeps private is the hard case, because a spawn has no fence. The sleeper's question makes
+ * the next spawn publish; its membarrier() makes a spawn before it visible to the last look.
+ * While anybody sleeps every lane stays hungry, so a region that starts after a long pause
+ * publishes its very first task and wakes a sleeper with it.
+ *
+ * A worker that finds work, and was the only one searching, wakes the next if it leaves more
+ * behind: one after another as long as there is work, never a herd.
+ *
+ * Spinning is bounded in time, not in rounds: a pause instruction lasts 4 to 140 cycles.
+ *
+ * Rejected:
+ *   - waking somebody for each spawn: thousands of wake-ups, most of which find nothing;
+ *   - sleeping with a time-out: an idle process would never be quiet, a short region never fast;
+ *   - one event count for all: every wake would be a herd.
+ *
+ * Never: a worker sleeps holding an item; a lock is held while waking. */
+#include "sched/worker.h"
+
+#include "batch.h"
+#include "hooks.h"
+#include "lane.h"
+
+#include <sched.h>
+
+#define INJECTOR_EVERY 61 /* items after which outside work is looked at first; prime */
+#define RAID_PATIENCE_NS (20 * WEFT_USEC)
+#define RELAX_MAX 16
+
+/* ---- looking ------------------------------------------------------------------------------ */
+
+static uint64_t next_random(weft__worker *worker)
+{
+    uint64_t x = worker->random;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return worker->random = x;
+}
+
+/* Take all that was submitted from outside: the oldest to run now, the others into the deque. */
+static weft_task *from_injector(weft__worker *worker)
+{
+    weft__link *entry = weft__injector_take_all(&worker->runtime->injector);
+    if (entry == NULL)
+        return NULL;
+    while (entry->next != NULL) {
+        weft__link *older = entry->next;
+        weft__worker_push(worker, (weft_task *)(void *)entry);
+        entry = older;
+    }
+    return (weft_task *)(void *)entry;
+}
+
+/* Try one victim: its item, or NULL; `*asked` becomes 1 when it was asked to publish. */
+static weft_task *steal_from(weft__worker *worker, weft__worker *victim, int *asked, int *contended)
+{
+    void *item = NULL;
+    switch (weft_deque_steal(&victim->deque, &item)) {
+    case WEFT_STEAL_ITEM:
+        WEFT__COUNT(worker, steals, 1);
+        return item;
+    case WEFT_STEAL_RETRY:
+        *contended = 1;
+        return NULL;
+    case WEFT_STEAL_EMPTY:
+        break;
+    }
+    /* relaxed: a hint; who sleeps has nothing private */
+    if (!*asked && weft__load_relaxed(&victim->asleep) == 0)
+        *asked = weft__lane_ask(&victim->lane);
+    return NULL;
+}
+
+/* Look at every victim once, nearest ring first, from a random place in each ring. At most one
+ * victim a round is asked: asking all would make everybody publish for one thief. */
+static weft_task *steal_round(weft__worker *worker, int *contended)
+{
+    int asked = 0;
+    unsigned begin = 0;
+    for (unsigned ring = 0; ring < WEFT__RINGS; ring++) {
+        unsigned size = worker->ring_end[ring] - begin;
+        unsigned first = size > 1 ? (unsigned)(next_random(worker) % size) : 0;
+        for (unsigned i = 0; i < size; i++) {
+            unsigned victim = worker->victims[begin + (first + i) % size];
+            weft_task *item =
+                steal_from(worker, &worker->runtime->workers[victim], &asked, contended);
+            if (item != NULL)
+                return item;
+        }
+        begin = worker->ring_end[ring];
+    }
+    return NULL;
+}
+
+/* Take what workers keep private that have not answered: they are inside a long task, or their
+ * thread does not run. */
+static weft_task *raid_round(weft__worker *worker)
+{
+    weft_runtime *runtime = worker->runtime;
+    if (!runtime->can_raid)
+        return NULL;
+    for (unsigned i = 0; i + 1 < runtime->worker_count; i++) {
+        weft__worker *victim = &runtime->workers[worker->victims[i]];
+        /* relaxed: a hint, spares the barrier */
+        if (weft__load_relaxed(&victim->lane.youngest_) == NULL)
+            continue;
+        uint64_t ticket = ((uint64_t)++worker->ticket << 16) | worker->id;
+        weft_task *chain = weft__lane_raid(&victim->lane, ticket);
+        if (chain == NULL)
+            continue;
+        WEFT__COUNT(worker, raids, 1);
+        if (weft__chain_push(chain, &worker->deque) != 0)
+            worker->overflow = chain; /* empty until now: a searching worker has nothing */
+        return weft__worker_own(worker);
+    }
+    return NULL;
+}
+
+static int is_stopping(const weft_runtime *runtime)
+{
+    /* edge idle.stop (seq_cst): set before everybody is woken, read after a sleep is announced */
+    return weft__load_seq_cst(&runtime->stopping) != 0;
+}
+
+static void relax_for(unsigned round)
+{
+    unsigned pauses = round < RELAX_MAX ? round + 1 : RELAX_MAX;
+    for (unsigned i = 0; i < pauses; i++)
+        weft__relax();
+}
+
+/* Search until something is found, the time to spin is over, or the runtime stops. */
+static weft_task *hunt(weft__worker *worker)
+{
+    weft_runtime *runtime = worker->runtime;
+    int64_t begin = 0;
+    int64_t raid_at = 0;
+    for (unsigned round = 0;; round++) {
+        int contended = 0;
+        weft_task *item = from_injector(worker);
+        if (item == NULL)
+            item = steal_round(worker, &contended);
+        if (item != NULL || is_stopping(runtime))
+            return item;
+        if (contended)
+            continue;
+        int64_t now = weft_now();
+        if (round == 0) {
+            begin = now;
+            raid_at = now + (runtime->spin_ns < RAID_PATIENCE_NS ? runtime->spin_ns
+                                                                 : RAID_PATIENCE_NS);
+            if (runtime->spin_ns == 0)
+                (void)sched_yield(); /* let whoever was just asked answer */
+        } else if (now >= raid_at) {
+            item = raid_round(worker);
+            if (item != NULL)
+                return item;
+            raid_at = now + RAID_PATIENCE_NS;
+            if (now - begin >= runtime->spin_ns)
+                return NULL;
+        }
+        relax_for(round);
+    }
+}
+
+/* ---- sleeping and waking ------------------------------------------------------------------- */
+
+/* Whoever gets the 1 out of `asleep` has the worker awake, and counts it among the searching. */
+static int claim_wake(weft_runtime *runtime, weft__worker *worker)
+{
+    uint32_t asleep = 1;
+    /* edge idle.claim (acq_rel): one waker for each sleep. */
+    if (!weft__cas_acq_rel(&worker->asleep, &asleep, 0))
+        return 0;
+    /* edge idle.sleepers (seq_cst): both counts move before anybody is woken. */
+    weft__fetch_add_seq_cst(&runtime->searching, 1);
+    weft__fetch_add_seq_cst(&runtime->sleepers, (uint32_t)-1);
+    return 1;
+}
+
+static int wake_worker(weft_runtime *runtime, weft__worker *worker)
+{
+    /* relaxed: a hint, the claim decides */
+    if (weft__load_relaxed(&worker->asleep) == 0 || !claim_wake(runtime, worker))
+        return 0;
+    weft__ec_post(&worker->ec);
+    return 1;
+}
+
+static void wake_one(weft_runtime *runtime, weft__worker *near)
+{
+    unsigned count = runtime->worker_count - (near != NULL);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned index = near != NULL ? near->victims[i] : i;
+        if (wake_worker(runtime, &runtime->workers[index]))
+            return;
+    }
+}
+
+void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
+{
+    /* edge idle.sleepers (seq_cst): behind the store that made the work visible. A searching worker
+     * counts itself out before its last look, and so sees the work if we see it searching. */
+    if (weft__load_seq_cst(&runtime->searching) > 0)
+        return;
+    if (weft__load_seq_cst(&runtime->sleepers) > 0) /* edge idle.sleepers (seq_cst) */
+        wake_one(runtime, worker);
+}
+
+void weft__runtime_wake_all(weft_runtime *runtime)
+{
+    for (unsigned i = 0; i < runtime->worker_count; i++)
+        (void)wake_worker(runtime, &runtime->workers[i]);
+}
+
+/* Whether a victim has something that nobody is about to take care of. */
+static int has_work(weft__worker *victim, int can_raid)
+{
+    if (!weft__deque_is_empty(&victim->deque))
+        return 1;
+    if (!can_raid)
+        return 0;
+    /* edge lane.raid: behind the sleeper's membarrier().
+     * edge lane.youngest (acquire): only compared with NULL, a raid reads it again. */
+    if (weft__load_acquire(&victim->lane.youngest_) == NULL)
+        return 0;
+    /* relaxed: BUSY: the owner will look for sleepers; RAID, TAKEN: somebody has it */
+    uintptr_t attention = weft__load_relaxed(&victim->lane.attention_);
+    return attention == WEFT__CALM || attention == WEFT__HUNGRY;
+}
+
+/* The last look of a worker that has announced its sleep. */
+static int is_work_left(weft__worker *worker)
+{
+    weft_runtime *runtime = worker->runtime;
+    unsigned others = runtime->worker_count - 1;
+    for (unsigned i = 0; i < others; i++)
+        (void)weft__lane_ask(&runtime->workers[worker->victims[i]].lane);
+    if (runtime->can_raid && others > 0)
+        weft__hook_membarrier();
+    if (is_stopping(runtime) || !weft__injector_is_empty(&runtime->injector))
+        return 1;
+    for (unsigned i = 0; i < others; i++)
+        if (has_work(&runtime->workers[worker->victims[i]], runtime->can_raid))
+            return 1;
+    return 0;
+}
+
+/* Sleep until woken, or not at all if there is work after all. The worker is among the searching
+ * before and after. */
+static void doze(weft__worker *worker)
+{
+    weft_runtime *runtime = worker->runtime;
+    uint32_t value = weft__ec_value(&worker->ec);
+    /* edge idle.sleepers (seq_cst): announced before the last look. */
+    weft__store_seq_cst(&worker->asleep, 1);
+    weft__fetch_add_seq_cst(&runtime->sleepers, 1);
+    weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1); /* edge idle.sleepers (seq_cst) */
+    WEFT_CRASH_POINT(20);
+    if (is_work_left(worker)) {
+        (void)claim_wake(runtime, worker); /* if a waker was faster, he has done the same */
+        return;
+    }
+    WEFT__COUNT(worker, sleeps, 1);
+    /* edge idle.claim (acquire): what the waker did before */
+    while (weft__load_acquire(&worker->asleep) != 0)
+        weft__ec_wait(&worker->ec, value);
+    WEFT__COUNT(worker, wakes, 1);
+}
+
+/* A searching worker has found something. If nobody searches any more and there is more to be
+ * found, somebody else should. */
+static void leave_search(weft__worker *worker)
+{
+    weft_runtime *runtime = worker->runtime;
+    /* edge idle.sleepers (seq_cst): counted out before the look at what is left. */
+    uint32_t searching = weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1);
+    if (searching != 1 || weft__load_seq_cst(&runtime->sleepers) == 0) /* edge idle.sleepers */
+        return;
+    int is_more = !weft__injector_is_empty(&runtime->injector);
+    for (unsigned i = 0; !is_more && i < runtime->worker_count; i++)
+        is_more = weft_deque_size(&runtime->workers[i].deque) > 0;
+    if (is_more)
+        weft__runtime_notify(runtime, worker);
+}
+
+weft_task *weft__worker_next(weft__worker *worker)
+{
+    weft_runtime *runtime = worker->runtime;
+    weft_task *item = NULL;
+    if (++worker->tick % INJECTOR_EVERY == 0)
+        item = from_injector(worker);
+    if (item == NULL)
+        item = weft__worker_own(worker);
+    if (item != NULL)
+        return item;
+    /* edge idle.sleepers (seq_cst): whoever sees us searching leaves new work to us. */
+    weft__fetch_add_seq_cst(&runtime->searching, 1);
+    for (;;) {
+        item = hunt(worker);
+        if (item != NULL || is_stopping(runtime))
+            break;
+        doze(worker);
+    }
+    leave_search(worker);
+    return item;
+}

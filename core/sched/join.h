@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* join.h — one word between a task's finisher and whoever waits for it.
+ *
+ *     state_ = type          not begun, or running, and nobody waits
+ *              waiter | 1    not begun, or running, and somebody waits
+ *              DONE          finished: the result is there
+ *
+ * The finisher exchanges DONE and takes the waiter out of the old value; the waiter exchanges
+ * itself and finds out from the old value that it came too late. Either way nobody touches the task
+ * after the finisher's exchange but the waiter: its frame may be gone. */
+#ifndef WEFT_SCHED_JOIN_H
+#define WEFT_SCHED_JOIN_H
+
+#include <weft/atomic.h>
+#include <weft/task.h>
+
+#define WEFT__DONE ((uintptr_t)2)
+#define WEFT__WAITS ((uintptr_t)1)
+
+struct weft__fiber;
+
+/* Somebody who waits: a fiber, or a plain thread. Lives in the waiter's frame. */
+typedef struct weft__waiter {
+    const weft_task_type *type; /* the task's, which the waiter's address displaces */
+    struct weft__fiber *fiber;  /* NULL: a plain thread, asleep on `woken` */
+    struct weft__waiter *next;  /* for queues of waiters */
+    uint32_t woken;             /* a plain thread's: 0, then 1 */
+} weft__waiter;
+
+/* Whether the task is finished; if so, its result may be read. */
+WEFT__INLINE int weft__join_is_done(const weft_task *task)
+{
+    /* edge join.done (acquire): the finisher's writes, the result among them */
+    return weft__load_acquire(&task->state_) == WEFT__DONE;
+}
+
+/* Waiter: wait for the task. Nonzero: registered, the finisher will wake `waiter`. Zero: it is
+ * done already. */
+WEFT__INLINE int weft__join_register(weft_task *task, weft__waiter *waiter)
+{
+    /* edge join.done (acquire): as above */
+    uintptr_t seen = weft__load_acquire(&task->state_);
+    if (seen == WEFT__DONE)
+        return 0;
+    waiter->type = (const weft_task_type *)seen;
+    /* edge join.wait (release): the waiter's fields are visible to the finisher.
+     * edge join.done (acquire): if the finisher was faster, so is the result to us. */
+    return weft__exchange_acq_rel(&task->state_, (uintptr_t)waiter | WEFT__WAITS) != WEFT__DONE;
+}
+
+/* Whoever is about to run the task: its type. */
+WEFT__INLINE const weft_task_type *weft__join_type(const weft_task *task)
+{
+    /* edge join.wait (acquire): the type that the waiter has put aside */
+    uintptr_t seen = weft__load_acquire(&task->state_);
+    if (seen & WEFT__WAITS)
+        return ((const weft__waiter *)(seen & ~WEFT__WAITS))->type;
+    return (const weft_task_type *)seen;
+}
+
+/* Finisher: the task is done. Returns who waits, or NULL. The task must not be touched again. */
+WEFT__INLINE weft__waiter *weft__join_finish(weft_task *task)
+{
+    /* edge join.done (release): the result, for whoever reads DONE.
+     * edge join.wait (acquire): the waiter's fields. */
+    uintptr_t old = weft__exchange_acq_rel(&task->state_, WEFT__DONE);
+    return (old & WEFT__WAITS) ? (weft__waiter *)(old & ~WEFT__WAITS) : NULL;
+}
+
+#endif

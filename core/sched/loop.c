@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* loop.c — what a fiber does when it has nothing else to do.
+ *
+ * A worker always stands on some fiber whose lowest frame is this loop. Whatever it picks up is
+ * first a plain call from here. If that call blocks, the fiber becomes the call's own, and the
+ * worker goes on in the same loop on another fiber. A fiber costs nothing until something waits,
+ * and whatever waits has only its own frames above the loop.
+ *
+ * A worker that resumes a fiber leaves its own, now empty, behind for the next one that blocks. */
+#include "sched/worker.h"
+
+#include "hooks.h"
+
+#define CACHE_MAX 64
+
+const weft_task_type weft__fiber_type = {.run = NULL, .name = "fiber", .file = __FILE__};
+
+static void cache_put(weft__worker *worker, weft__fiber *fiber)
+{
+    if (worker->cache_count >= CACHE_MAX) {
+        weft__fiber_pool_put(&worker->runtime->fibers, fiber);
+        return;
+    }
+    fiber->next = worker->cache;
+    worker->cache = fiber;
+    worker->cache_count++;
+}
+
+weft__fiber *weft__worker_fiber(weft__worker *worker)
+{
+    weft__fiber *fiber = worker->cache;
+    if (fiber == NULL)
+        return weft__fiber_pool_get(&worker->runtime->fibers);
+    worker->cache = fiber->next;
+    worker->cache_count--;
+    return fiber;
+}
+
+/* The fiber left behind by resume(), if it was that, is idle now. */
+static void settle_retired(weft__worker *worker)
+{
+    if (worker->retired != NULL) {
+        cache_put(worker, worker->retired);
+        worker->retired = NULL;
+    }
+}
+
+/* The fiber that has just suspended, if one has: let its waker know of it. Returns the fiber if it
+ * need not wait after all. */
+static weft__fiber *settle_parked(weft__worker *worker)
+{
+    weft__commit *commit = worker->parked.commit;
+    if (commit == NULL)
+        return NULL;
+    weft__fiber *fiber = worker->parked.fiber;
+    worker->parked.commit = NULL;
+    return commit(worker->parked.waiter, worker->parked.arg) ? NULL : fiber;
+}
+
+void weft__worker_switch(weft__worker *worker, weft__fiber *next)
+{
+    weft__fiber *from = worker->current;
+    worker->current = next;
+    weft__fiber_switch(from, next);
+    settle_retired(weft__worker_self()); /* not `worker`: this may be another thread */
+}
+
+/* Continue a runnable fiber; the one this runs on goes into the cache, and returns from here when
+ * it is wanted again: by a fiber that parks. */
+static void resume(weft__worker *worker, weft__fiber *fiber)
+{
+    weft_assert(worker->lane.youngest_ == NULL);
+    worker->retired = worker->current;
+    weft__worker_switch(worker, fiber);
+}
+
+/* Run a task as a plain call. Returns a fiber that waited for it and can go on right here. */
+static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_type *type)
+{
+    weft__fiber *self = worker->current;
+    WEFT__COUNT(worker, tasks_run, 1);
+    self->running = type;
+    type->run(task);
+    self->running = NULL;
+    worker = weft__worker_self();
+    if (worker == NULL)
+        WEFT__PANIC("a forked child returned from the task that called fork(); it must end with "
+                    "_exit() or exec");
+    weft__waiter *waiter = weft__join_finish(task);
+    if (waiter == NULL)
+        return NULL;
+    weft__fiber *fiber = waiter->fiber;
+    if (fiber != NULL && fiber->runtime == worker->runtime)
+        return fiber;
+    weft__wake(waiter);
+    return NULL;
+}
+
+/* The fiber to go on with after `item`, or NULL. */
+static weft__fiber *execute(weft__worker *worker, weft_task *item)
+{
+    const weft_task_type *type = weft__join_type(item);
+    if (type == &weft__fiber_type)
+        return (weft__fiber *)(void *)item;
+    return run(worker, item, type);
+}
+
+weft_task *weft__worker_own(weft__worker *worker)
+{
+    weft_task *item = worker->overflow;
+    if (item != NULL) {
+        worker->overflow = item->prev_;
+        return item;
+    }
+    return weft_deque_take(&worker->deque);
+}
+
+void weft__fiber_main(void)
+{
+    weft__fiber_arrived();
+    weft__fiber *ready = settle_parked(weft__worker_self());
+    for (;;) {
+        weft__worker *worker = weft__worker_self();
+        if (ready != NULL) {
+            resume(worker, ready);
+            ready = settle_parked(weft__worker_self());
+            continue;
+        }
+        weft_task *item = weft__worker_next(worker);
+        if (item == NULL)
+            weft__worker_switch(worker, &worker->native); /* the runtime stops: never to return */
+        else
+            ready = execute(worker, item);
+    }
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* overflow.c — says who ran off its stack, when asked to.
+ *
+ * A fiber that touches its guard page raises SIGSEGV; the handler runs on a stack of the worker's
+ * own, compares the address with the guard of the fiber the worker stands on, and writes one line
+ * before the signal takes its usual course: the handler that was there before, or death with a core
+ * that shows the fault. Only async-signal-safe calls, no allocation, no lock. */
+#include "sched/worker.h"
+
+#include "hooks.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SIGNAL_STACK_BYTES ((size_t)64 << 10)
+
+static struct sigaction previous;
+
+static size_t append(char *line, size_t room, size_t used, const char *text)
+{
+    size_t bytes = strlen(text);
+    if (bytes > room - used)
+        bytes = room - used;
+    memcpy(line + used, text, bytes);
+    return used + bytes;
+}
+
+static size_t append_kib(char *line, size_t room, size_t used, size_t bytes)
+{
+    char digits[24];
+    size_t at = sizeof digits - 1;
+    digits[at] = '\0';
+    for (size_t kib = (bytes + 1023) / 1024; kib > 0 && at > 0; kib /= 10)
+        digits[--at] = (char)('0' + kib % 10);
+    used = append(line, room, used, digits + at);
+    return append(line, room, used, " KiB");
+}
+
+static void report(const weft__worker *worker)
+{
+    char line[512];
+    const weft__fiber *fiber = worker->current;
+    const weft_task *youngest = worker->lane.youngest_;
+    size_t used = append(line, sizeof line, 0, "weft: stack overflow: task '");
+    used = append(line, sizeof line, used, fiber->running ? fiber->running->name : "?");
+    used = append(line, sizeof line, used, "'");
+    if (youngest != NULL) {
+        used = append(line, sizeof line, used, ", which last spawned '");
+        used = append(line, sizeof line, used, weft__join_type(youngest)->name);
+        used = append(line, sizeof line, used, "',");
+    }
+    used = append(line, sizeof line, used, " ran off its stack of ");
+    used = append_kib(line, sizeof line, used, worker->runtime->fibers.stride);
+    used = append(line, sizeof line, used,
+                  "; set WEFT_STACK_SIZE or weft_config.stack_bytes higher\n");
+    ssize_t ignored = write(STDERR_FILENO, line, used);
+    (void)ignored;
+}
+
+static void pass_on(int signal_number, siginfo_t *info, void *context)
+{
+    if ((previous.sa_flags & SA_SIGINFO) != 0 && previous.sa_sigaction != NULL) {
+        previous.sa_sigaction(signal_number, info, context);
+    } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+        previous.sa_handler(signal_number);
+    } else {
+        /* Back to the faulting instruction, which now has its usual effect. */
+        struct sigaction usual = {.sa_handler = SIG_DFL};
+        (void)sigaction(signal_number, &usual, NULL);
+    }
+}
+
+static void on_fault(int signal_number, siginfo_t *info, void *context)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker != NULL && worker->current != NULL &&
+        weft__fiber_guards(worker->current, info->si_addr))
+        report(worker);
+    pass_on(signal_number, info, context);
+}
+
+static void install_once(void)
+{
+    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGSEGV, &action, &previous);
+}
+
+void weft__overflow_install(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, install_once);
+}
+
+void weft__overflow_thread_enter(weft__worker *worker)
+{
+    if (worker->signal_stack == NULL)
+        return;
+    stack_t stack = {.ss_sp = worker->signal_stack, .ss_size = SIGNAL_STACK_BYTES};
+    (void)sigaltstack(&stack, NULL);
+}
+
+void weft__overflow_thread_leave(weft__worker *worker)
+{
+    if (worker->signal_stack == NULL)
+        return;
+    stack_t none = {.ss_flags = SS_DISABLE};
+    (void)sigaltstack(&none, NULL);
+}
+
+void *weft__overflow_stack_new(void)
+{
+    return weft__alloc(SIGNAL_STACK_BYTES);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* park.c — suspending a fiber without holding its worker, and waking it from anywhere.
+ *
+ *     fiber F                          fiber G, idle until now, same worker
+ *     publish private tasks
+ *     save context ─────────────────→  commit: F's waiter becomes visible to its waker
+ *                                      G continues the scheduler loop
+ *     ← somebody's loop switches to F when it has been woken
+ *
+ * The waiter is made visible only after F's context is saved, on G's stack: a waker may resume F on
+ * another worker before `commit` has returned. From then on G must not touch F.
+ *
+ * Private tasks are published first: the lane belongs to the worker, and G is about to use it. */
+#include "sched/worker.h"
+
+#include "batch.h"
+#include "hooks.h"
+#include "lane.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#define FIBER_PATIENCE_NS (10 * WEFT_SEC)
+
+void weft__worker_push(weft__worker *worker, weft_task *item)
+{
+    if (weft__deque_reserve(&worker->deque, 1) != 0) {
+        item->prev_ = worker->overflow;
+        worker->overflow = item;
+        return;
+    }
+    weft__deque_fill(&worker->deque, 0, item);
+    weft__deque_commit(&worker->deque, 1);
+}
+
+/* Publish what the suspending fiber has spawned, if need be without memory. */
+static void publish_all(weft__worker *worker)
+{
+    if (worker->lane.youngest_ == NULL)
+        return;
+    (void)weft__worker_attend(worker, NULL);
+    /* relaxed: the owner's own */
+    weft_task *task = weft__load_relaxed(&worker->lane.youngest_);
+    if (task == NULL)
+        return;
+    int lost = weft__lane_enter(&worker->lane, NULL);
+    weft_assert(!lost);
+    task = worker->lane.youngest_;
+    while (task != NULL) {
+        weft_task *older = task->prev_;
+        task->prev_ = worker->overflow;
+        worker->overflow = task;
+        task = older;
+    }
+    weft__store_relaxed(&worker->lane.youngest_, NULL); /* relaxed: raiders are shut out */
+    weft__lane_leave(&worker->lane, worker->runtime->rest);
+}
+
+/* A fiber to stand on while this one waits. Without memory there is nothing better to do than to
+ * hope for some: other fibers end and give theirs back. */
+static weft__fiber *fiber_for_parking(weft__worker *worker)
+{
+    weft__fiber *fiber = weft__worker_fiber(worker);
+    int64_t deadline = fiber == NULL ? weft_in(FIBER_PATIENCE_NS) : 0;
+    while (fiber == NULL) {
+        if (weft_now() > deadline)
+            WEFT__PANIC("no memory for another fiber, and none became free in 10 s: a task that "
+                        "waits needs a stack");
+        (void)nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        fiber = weft__worker_fiber(worker);
+    }
+    return fiber;
+}
+
+static void wait_in_fiber(weft__worker *worker, weft__waiter *waiter, weft__commit *commit,
+                          void *arg)
+{
+    int saved_errno = weft__errno_get();
+    publish_all(worker);
+    weft__fiber *next = fiber_for_parking(worker);
+    waiter->fiber = worker->current;
+    worker->parked.commit = commit;
+    worker->parked.waiter = waiter;
+    worker->parked.arg = arg;
+    worker->parked.fiber = worker->current;
+    WEFT__COUNT(worker, parks, 1);
+    weft__worker_switch(worker, next);
+    /* Another thread, perhaps: `worker` is no longer ours. */
+    weft__errno_set(saved_errno);
+}
+
+static void wait_in_thread(weft__waiter *waiter, weft__commit *commit, void *arg)
+{
+    waiter->fiber = NULL;
+    weft__store_relaxed(&waiter->woken, 0); /* relaxed: nobody knows the waiter yet */
+    if (!commit(waiter, arg))
+        return;
+    /* edge park.thread (acquire): what the waker did before */
+    while (weft__load_acquire(&waiter->woken) == 0)
+        weft__hook_park_wait(&waiter->woken, 0);
+}
+
+void weft__wait(weft__waiter *waiter, weft__commit *commit, void *arg)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL)
+        wait_in_thread(waiter, commit, arg);
+    else
+        wait_in_fiber(worker, waiter, commit, arg);
+}
+
+static void wake_fiber(weft__fiber *fiber)
+{
+    weft__worker *worker = weft__worker_self();
+    weft_runtime *runtime = fiber->runtime;
+    fiber->item.state_ = (uintptr_t)&weft__fiber_type; /* published by the push */
+    if (worker != NULL && worker->runtime == runtime) {
+        weft__worker_push(worker, &fiber->item);
+    } else {
+        worker = NULL;
+        weft__injector_push(&runtime->injector, (weft__link *)(void *)&fiber->item);
+    }
+    weft__runtime_notify(runtime, worker);
+}
+
+void weft__wake(weft__waiter *waiter)
+{
+    if (waiter->fiber != NULL) {
+        wake_fiber(waiter->fiber);
+        return;
+    }
+    uint32_t *woken = &waiter->woken;
+    /* edge park.thread (release): the waiter may return and its frame be gone from here on. */
+    weft__store_release(woken, 1);
+    weft__hook_park_wake(woken, 1);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* runtime.c — workers from creation to the end, and the way in from outside.
+ *
+ * Creating: everything that can fail is done by the creating thread, step by step, and undone by
+ * one function that copes with any prefix of the steps. A worker's thread allocates nothing.
+ *
+ * Running: a job is a task like any other, on the caller's stack, pushed into the injector; the
+ * caller registers as its waiter. The calling thread never becomes a worker: its stack could not
+ * move to another thread when something in it blocks.
+ *
+ * # Stopping
+ * 1. Nothing runs: weft_runtime_destroy() refuses while a weft_runtime_run() is in progress.
+ * 2. `stopping` is set, everybody is woken. A worker reads it after it has announced a sleep, so it
+ *    either sees it or is woken. [idle.stop]
+ * 3. Each worker leaves its loop for its thread's own stack and ends. Until the last one has been
+ *    joined all deques and lanes stay readable: others may still be trying to steal. */
+#include "sched/worker.h"
+
+#include "hooks.h"
+#include "lane.h"
+#include "sanitize.h"
+#include "sched/settings.h"
+#include "sched/topology.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A worker's own stack holds the switch to its first fiber and nothing else. */
+#define THREAD_STACK_BYTES ((size_t)64 << 10)
+
+_Static_assert(sizeof(weft__link) <= sizeof(weft_task), "a task can lie in the injector");
+_Static_assert(offsetof(weft_task, prev_) == offsetof(weft__link, next), "by its first member");
+_Static_assert(offsetof(weft__worker, lane) == 0, "the lane is found first");
+
+/* ---- a worker's thread ---------------------------------------------------------------------- */
+
+static void set_place(const weft__worker *worker)
+{
+    char name[16];
+    (void)snprintf(name, sizeof name, "weft/%u", worker->id);
+    (void)pthread_setname_np(pthread_self(), name);
+    if (worker->cpu < 0)
+        return;
+    cpu_set_t *set = CPU_ALLOC((size_t)worker->cpu + 1);
+    if (set == NULL)
+        return;
+    size_t bytes = CPU_ALLOC_SIZE((size_t)worker->cpu + 1);
+    CPU_ZERO_S(bytes, set);
+    CPU_SET_S((size_t)worker->cpu, bytes, set);
+    (void)pthread_setaffinity_np(pthread_self(), bytes, set); /* a lost CPU: run anywhere */
+    CPU_FREE(set);
+}
+
+static void *worker_thread(void *arg)
+{
+    weft__worker *worker = arg;
+    set_place(worker);
+    weft__overflow_thread_enter(worker);
+    weft__worker_bind_thread(worker);
+    weft__fiber_adopt_thread(&worker->native);
+    weft__fiber_switch(&worker->native, worker->current);
+    weft__worker_unbind_thread();
+    weft__overflow_thread_leave(worker);
+    return NULL;
+}
+
+static int start_thread(weft__worker *worker)
+{
+    pthread_attr_t attributes;
+    sigset_t all;
+    sigset_t before;
+    if (weft__fault())
+        return -EAGAIN;
+    int rc = pthread_attr_init(&attributes);
+    if (rc != 0)
+        return -rc;
+#if !defined(WEFT__ASAN) && !defined(WEFT__TSAN)
+    (void)pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
+#endif
+    /* Workers take no signals meant for the process; faults of their own still reach them. */
+    (void)sigfillset(&all);
+    (void)sigdelset(&all, SIGSEGV);
+    (void)sigdelset(&all, SIGBUS);
+    (void)sigdelset(&all, SIGFPE);
+    (void)sigdelset(&all, SIGILL);
+    (void)sigdelset(&all, SIGTRAP);
+    (void)sigdelset(&all, SIGABRT);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&worker->thread, &attributes, worker_thread, worker);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attributes);
+    return -rc;
+}
+
+/* ---- create --------------------------------------------------------------------------------- */
+
+/* Order the others by distance, and note where each ring of equal distance ends. */
+static void set_victims(weft__worker *worker, const unsigned char *distance)
+{
+    unsigned count = worker->runtime->worker_count;
+    unsigned used = 0;
+    for (unsigned ring = 0; ring < WEFT__RINGS; ring++) {
+        for (unsigned other = 0; other < count; other++)
+            if (other != worker->id && distance[worker->id * count + other] == ring + 1)
+                worker->victims[used++] = other;
+        worker->ring_end[ring] = used;
+    }
+    weft_assert(used == count - 1);
+}
+
+static int init_worker(weft_runtime *runtime, unsigned id, int cpu, const unsigned char *distance)
+{
+    weft__worker *worker = &runtime->workers[id];
+    worker->runtime = runtime;
+    worker->id = id;
+    worker->cpu = cpu;
+    worker->random = (uint64_t)(id + 1) * UINT64_C(0x9E3779B97F4A7C15);
+    worker->lane.attention_ = runtime->rest;
+    worker->victims = runtime->victims + (size_t)id * (runtime->worker_count - 1);
+    set_victims(worker, distance);
+    weft__ec_init(&worker->ec);
+    int rc = weft_deque_init(&worker->deque, 0);
+    if (rc != 0)
+        return rc;
+    worker->current = weft__fiber_pool_get(&runtime->fibers);
+    if (worker->current == NULL)
+        return -ENOMEM;
+    if (!runtime->report_overflow)
+        return 0;
+    worker->signal_stack = weft__overflow_stack_new();
+    return worker->signal_stack != NULL ? 0 : -ENOMEM;
+}
+
+static int init_workers(weft_runtime *runtime, const struct weft__settings *settings)
+{
+    unsigned count = runtime->worker_count;
+    int *cpus = weft__alloc(count * sizeof *cpus);
+    unsigned char *distance = weft__alloc((size_t)count * count);
+    int rc = cpus != NULL && distance != NULL ? 0 : -ENOMEM;
+    if (rc == 0)
+        rc = weft__topology_map(settings, count, cpus, distance);
+    for (unsigned id = 0; rc == 0 && id < count; id++)
+        rc = init_worker(runtime, id, cpus[id], distance);
+    weft__free(distance);
+    weft__free(cpus);
+    return rc;
+}
+
+static int alloc_workers(weft_runtime *runtime)
+{
+    size_t count = runtime->worker_count;
+    runtime->workers = weft__alloc(count * sizeof *runtime->workers);
+    if (runtime->workers == NULL)
+        return -ENOMEM;
+    memset(runtime->workers, 0, count * sizeof *runtime->workers);
+    if (count == 1)
+        return 0;
+    runtime->victims = weft__alloc(count * (count - 1) * sizeof *runtime->victims);
+    return runtime->victims != NULL ? 0 : -ENOMEM;
+}
+
+static int start_workers(weft_runtime *runtime)
+{
+    for (unsigned id = 0; id < runtime->worker_count; id++) {
+        int rc = start_thread(&runtime->workers[id]);
+        if (rc != 0)
+            return rc;
+        runtime->started++;
+    }
+    return 0;
+}
+
+static void apply_settings(weft_runtime *runtime, const struct weft__settings *settings)
+{
+    runtime->worker_count = settings->workers;
+    runtime->spin_ns = settings->spin_ns;
+    runtime->report_overflow = settings->report_overflow;
+    runtime->can_raid = weft__membarrier_register() == 0;
+    runtime->rest = runtime->can_raid ? WEFT__CALM : WEFT__HUNGRY;
+    runtime->fork_count = weft__fork_count();
+    weft__injector_init(&runtime->injector);
+    weft__fiber_pool_init(&runtime->fibers, settings->stack_bytes, weft__fiber_main, runtime);
+    if (runtime->report_overflow)
+        weft__overflow_install();
+}
+
+/* ---- stop ----------------------------------------------------------------------------------- */
+
+static void stop_threads(weft_runtime *runtime)
+{
+    /* edge idle.stop (seq_cst): see the head of this file */
+    weft__store_seq_cst(&runtime->stopping, 1);
+    weft__runtime_wake_all(runtime);
+    for (unsigned id = 0; id < runtime->started; id++) {
+        int rc = pthread_join(runtime->workers[id].thread, NULL);
+        weft_assert(rc == 0);
+    }
+}
+
+static void free_runtime(weft_runtime *runtime)
+{
+    if (runtime->workers != NULL) {
+        for (unsigned id = 0; id < runtime->worker_count; id++) {
+            weft_deque_destroy(&runtime->workers[id].deque);
+            weft__free(runtime->workers[id].signal_stack);
+        }
+    }
+    weft__fiber_pool_destroy(&runtime->fibers);
+    weft__free(runtime->victims);
+    weft__free(runtime->workers);
+    weft__free(runtime);
+}
+
+int weft_runtime_create(weft_runtime **out, const weft_config *config)
+{
+    struct weft__settings settings;
+    int rc = weft__settings_resolve(config, &settings);
+    if (rc != 0)
+        return rc;
+    weft_runtime *runtime = weft__alloc(sizeof *runtime);
+    if (runtime == NULL)
+        return -ENOMEM;
+    memset(runtime, 0, sizeof *runtime);
+    weft__fork_register();
+    apply_settings(runtime, &settings);
+    rc = alloc_workers(runtime);
+    if (rc == 0)
+        rc = init_workers(runtime, &settings);
+    if (rc == 0)
+        rc = start_workers(runtime);
+    if (rc != 0) {
+        stop_threads(runtime);
+        free_runtime(runtime);
+        return rc;
+    }
+    *out = runtime;
+    return 0;
+}
+
+int weft_runtime_destroy(weft_runtime *runtime)
+{
+    if (runtime->fork_count != weft__fork_count()) {
+        if (!runtime->is_stood_on) /* else the caller's own stack would go */
+            free_runtime(runtime);
+        return 0;
+    }
+    weft__worker *self = weft__worker_self();
+    if (self != NULL && self->runtime == runtime)
+        return -EDEADLK;
+    if (weft__load_acquire(&runtime->runs) > 0) /* edge runtime.runs (acquire): their last access */
+        return -EBUSY;
+    stop_threads(runtime);
+    free_runtime(runtime);
+    return 0;
+}
+
+/* ---- run ------------------------------------------------------------------------------------ */
+
+/* A call from outside: a task on the caller's stack. */
+typedef struct job {
+    weft_task task;
+    int (*fn)(void *arg);
+    void *arg;
+    int result;
+} job;
+
+static void run_job(weft_task *task)
+{
+    job *self = (job *)(void *)task;
+    self->result = self->fn(self->arg);
+}
+
+static const weft_task_type job_type = {
+    .run = run_job, .name = "weft_run", .file = __FILE__, .line = __LINE__};
+
+static int register_job(weft__waiter *waiter, void *task)
+{
+    return weft__join_register(task, waiter);
+}
+
+static int run_outside(weft_runtime *runtime, int (*fn)(void *arg), void *arg)
+{
+    job call = {.task = {.state_ = (uintptr_t)&job_type}, .fn = fn, .arg = arg};
+    weft__waiter waiter;
+    weft__fetch_add_relaxed(&runtime->runs, 1); /* relaxed: guards against misuse only */
+    weft__injector_push(&runtime->injector, (weft__link *)(void *)&call.task);
+    weft__runtime_notify(runtime, NULL);
+    weft__wait(&waiter, register_job, &call.task);
+    /* edge runtime.runs (release): the runtime is not touched again by this call. */
+    weft__fetch_add_acq_rel(&runtime->runs, (uint32_t)-1);
+    return call.result;
+}
+
+int weft_runtime_run(weft_runtime *runtime, int (*fn)(void *arg), void *arg, int *result)
+{
+    if (runtime->fork_count != weft__fork_count())
+        return -ECHILD;
+    weft__worker *self = weft__worker_self();
+    int value = self != NULL && self->runtime == runtime ? fn(arg) : run_outside(runtime, fn, arg);
+    if (result != NULL)
+        *result = value;
+    return 0;
+}
+
+int weft_run(int (*fn)(void *arg), void *arg, const weft_config *config)
+{
+    weft_runtime *runtime;
+    int result = 0;
+    if (weft__worker_self() != NULL)
+        return fn(arg);
+    int rc = weft_runtime_create(&runtime, config);
+    if (rc != 0)
+        return rc;
+    rc = weft_runtime_run(runtime, fn, arg, &result);
+    weft_assert(rc == 0);
+    rc = weft_runtime_destroy(runtime);
+    weft_assert(rc == 0);
+    return result;
+}
+
+/* ---- questions ------------------------------------------------------------------------------ */
+
+unsigned weft_num_workers(const weft_runtime *runtime)
+{
+    if (runtime != NULL)
+        return runtime->worker_count;
+    weft__worker *self = weft__worker_self();
+    return self != NULL ? self->runtime->worker_count : 0;
+}
+
+int weft_worker_id(void)
+{
+    weft__worker *self = weft__worker_self();
+    return self != NULL ? (int)self->id : -1;
+}
+
+void weft_runtime_stats(const weft_runtime *runtime, weft_stats *stats)
+{
+    memset(stats, 0, sizeof *stats);
+    for (unsigned id = 0; id < runtime->worker_count; id++) {
+        const weft__counters *counters = &runtime->workers[id].counters;
+        /* relaxed: each counter by itself is exact, together they are a snapshot */
+        stats->tasks_run += weft__load_relaxed(&counters->tasks_run);
+        stats->steals += weft__load_relaxed(&counters->steals);
+        stats->published += weft__load_relaxed(&counters->published);
+        stats->raids += weft__load_relaxed(&counters->raids);
+        stats->parks += weft__load_relaxed(&counters->parks);
+        stats->sleeps += weft__load_relaxed(&counters->sleeps);
+        stats->wakes += weft__load_relaxed(&counters->wakes);
+    }
+    stats->fibers = weft__load_relaxed(&runtime->fibers.fibers);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* self.c — which worker is this thread? The only file that touches thread-local storage.
+ *
+ * One variable is read by inlined code (task.h): the current lane. Every thread begins with the
+ * same lane, `stranger`, whose attention is never calm, so that its first spawn takes the slow path
+ * and gives it a lane of its own. That spares the fast path a test for threads without one.
+ *
+ * A compiler may keep the address of a thread-local variable in a register across a call in which
+ * the fiber moved to another thread. Hence: volatile assembly in task.h, and here only functions
+ * that are never inlined and look once. */
+#include "sched/worker.h"
+
+#include "lane.h"
+
+static weft__lane stranger = {.attention_ = WEFT__HUNGRY};
+
+__attribute__((visibility("default"), tls_model("initial-exec"))) extern _Thread_local weft__lane
+    *weft__self;
+_Thread_local weft__lane *weft__self = &stranger;
+
+/* The lane of a thread that is no worker. */
+static _Thread_local weft__lane plain_lane;
+
+WEFT__NOINLINE weft__lane *weft__lane_get(void)
+{
+    return weft__self;
+}
+
+WEFT__NOINLINE weft__worker *weft__worker_self(void)
+{
+    return weft__self->worker_;
+}
+
+WEFT__NOINLINE void weft__worker_bind_thread(weft__worker *worker)
+{
+    worker->lane.worker_ = worker;
+    weft__self = &worker->lane;
+}
+
+WEFT__NOINLINE void weft__worker_unbind_thread(void)
+{
+    weft__self = &plain_lane;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* spawn.c — what spawn and join do when the fast path in task.h does not suffice.
+ *
+ * In a worker: answer whoever asked for work; join a task that is no longer private. In a plain
+ * thread: there is nobody to share with, so a spawned task waits in the thread's own list until its
+ * join, or until the join of an older one.
+ *
+ * A join never runs anything but its own task on the caller's stack: the caller may hold a lock that
+ * a stranger wants. It takes its task back if that lies on top of the worker's deque, and suspends
+ * otherwise. (A plain thread has no other stack: joining out of order it runs its own newer tasks.) */
+#include "sched/worker.h"
+
+#include "batch.h"
+#include "hooks.h"
+#include "lane.h"
+
+int weft__worker_attend(weft__worker *worker, const weft_task *popped)
+{
+    weft_runtime *runtime = worker->runtime;
+    int lost = weft__lane_enter(&worker->lane, popped);
+    size_t published = weft__lane_publish(&worker->lane, &worker->deque);
+    weft__lane_leave(&worker->lane, runtime->rest);
+    WEFT__COUNT(worker, published, published);
+    /* edge idle.hunger (seq_cst): a sleeper announces itself, then asks; we calm down, then look
+     * for sleepers. One of the two sees the other, so no sleeper is forgotten. */
+    if (weft__load_seq_cst(&runtime->sleepers) > 0) {
+        (void)weft__lane_ask(&worker->lane);
+        if (published > 0)
+            weft__runtime_notify(runtime, worker);
+    }
+    return lost;
+}
+
+/* A thread's first spawn found the strangers' lane: give the thread its own. */
+static void plain_spawn(weft_task *task)
+{
+    weft__worker_unbind_thread();
+    weft__lane *lane = weft__lane_get();
+    task->prev_ = lane->youngest_;
+    lane->youngest_ = task;
+}
+
+void weft__spawn_slow(weft_task *task)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL)
+        plain_spawn(task);
+    else
+        (void)weft__worker_attend(worker, NULL);
+}
+
+static void run_in_place(weft_task *task)
+{
+    weft__join_type(task)->run(task);
+    (void)weft__join_finish(task);
+}
+
+static int plain_join(weft_task *task)
+{
+    weft__lane *lane = weft__lane_get();
+    while (lane->youngest_ != NULL && !weft__join_is_done(task)) {
+        weft_task *youngest = lane->youngest_;
+        lane->youngest_ = youngest->prev_;
+        if (youngest == task)
+            return 0;
+        run_in_place(youngest);
+    }
+    if (!weft__join_is_done(task))
+        WEFT__PANIC("join of a task that this thread did not spawn, or that fork() left behind "
+                    "with a worker of the parent process");
+    return 1;
+}
+
+static int register_join(weft__waiter *waiter, void *task)
+{
+    return weft__join_register(task, waiter);
+}
+
+/* The task is in some deque, or running, or done. */
+static int public_join(weft__worker *worker, weft_task *task)
+{
+    if (weft__join_is_done(task))
+        return 1;
+    if (weft__deque_peek(&worker->deque) == task && weft_deque_take(&worker->deque) == task)
+        return 0;
+    weft__waiter waiter;
+    weft__wait(&waiter, register_join, task);
+    weft_assert(weft__join_is_done(task));
+    return 1;
+}
+
+int weft__join_slow(weft_task *task, int popped)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL)
+        return plain_join(task);
+    if (popped && !weft__worker_attend(worker, task))
+        return 0;
+    return public_join(worker, task);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* worker.h — the nouns of the scheduler, and which file does what with them.
+ *
+ *     worker     a thread with a lane of private tasks, a deque, and always some fiber to stand on
+ *     runtime    a number of workers that steal from each other, and an injector
+ *     item       what lies in a deque: a task, or a runnable fiber (told apart by its type)
+ *
+ *     self.c     which worker is this thread            lane.c    publication and raid
+ *     spawn.c    slow paths of spawn and join           join.h    finish against wait
+ *     loop.c     what a fiber does when idle            park.c    suspending and waking fibers
+ *     idle.c     search, sleep, wake                    runtime.c create, run, destroy
+ *     overflow.c who ran off its stack                  fork.c    what a forked child may do */
+#ifndef WEFT_SCHED_WORKER_H
+#define WEFT_SCHED_WORKER_H
+
+#include <weft/deque.h>
+#include <weft/runtime.h>
+#include <weft/task.h>
+
+#include "ck.h"
+#include "fiber/stack.h"
+#include "injector.h"
+#include "sched/join.h"
+
+#include <pthread.h>
+
+#define WEFT__RINGS 5 /* distances 1 ... 5 of topology.h */
+
+typedef struct weft__worker weft__worker;
+
+/* Called on another stack once a fiber's context is saved, when it may already be resumed by
+ * others. Zero: it need not wait after all. */
+typedef int weft__commit(weft__waiter *waiter, void *arg);
+
+/* Counters; each worker writes its own, statistics add them up. */
+typedef struct weft__counters {
+    uint64_t tasks_run, steals, published, raids, parks, sleeps, wakes;
+} weft__counters;
+
+struct weft__worker {
+    weft__lane lane; /* first: what thread-local storage points to */
+    weft_deque deque;
+
+    /* The worker's own, or its current fiber's. */
+    weft_runtime *runtime;
+    weft__fiber *current;  /* the fiber it stands on */
+    weft__fiber *retired;  /* the fiber it stood on before, idle now */
+    weft__fiber *cache;    /* idle fibers */
+    unsigned cache_count;
+    unsigned id;
+    unsigned tick;         /* items executed, for fairness towards the injector */
+    unsigned ticket;       /* raids begun */
+    uint64_t random;       /* state of a xorshift generator */
+    weft_task *overflow;   /* items for which the deque had no memory, linked by prev_ */
+    struct {               /* what to do for the fiber that has just suspended */
+        weft__commit *commit;
+        weft__waiter *waiter;
+        void *arg;
+        weft__fiber *fiber;
+    } parked;
+    unsigned *victims;                /* other workers, nearest first */
+    unsigned ring_end[WEFT__RINGS];   /* victims[ring_end[r - 1] ... ring_end[r]) are equally far */
+    int cpu;                          /* to run on, or -1 */
+    weft__fiber native;               /* the thread's own stack */
+    void *signal_stack;               /* for the overflow report, or NULL */
+    pthread_t thread;
+    weft__counters counters;          /* relaxed: read by statistics */
+
+    /* Others'. */
+    char line0[64];
+    uint32_t asleep; /* 1 from announcing a sleep until somebody claims the wake: idle.c */
+    weft__ec ec;     /* what it sleeps on */
+    char line1[64];
+};
+
+struct weft_runtime {
+    weft__injector injector;
+    uint32_t sleepers; /* workers whose `asleep` is 1 */
+    char line0[64 - sizeof(uint32_t)];
+    uint32_t searching; /* workers that are awake, have no work, and will look at every deque */
+    char line1[64 - sizeof(uint32_t)];
+
+    /* Constant while workers run, but for the two flags. */
+    weft__worker *workers;
+    unsigned worker_count;
+    unsigned started;       /* threads that exist */
+    int can_raid;           /* membarrier() is available */
+    int report_overflow;
+    int64_t spin_ns;        /* WEFT_FOREVER: never sleep */
+    uintptr_t rest;         /* what `attention_` falls back to: CALM, or HUNGRY without raids */
+    unsigned *victims;      /* all workers' arrays in one block */
+    uint64_t fork_count;    /* of the process that created it */
+    uint32_t stopping;
+    uint32_t runs;          /* weft_runtime_run() calls in progress */
+    int is_stood_on;        /* a forked child's only thread stands on one of the fibers */
+    weft__fiber_pool fibers;
+};
+
+/* The type of a fiber that lies in a deque. */
+extern const weft_task_type weft__fiber_type;
+
+/* ---- self.c ---- */
+
+/* The worker this code runs on right now, or NULL. Changes at every suspension. */
+weft__worker *weft__worker_self(void);
+void weft__worker_bind_thread(weft__worker *worker);
+void weft__worker_unbind_thread(void);
+
+/* ---- spawn.c ---- */
+
+/* Owner: answer whoever asked, publish what is private, keep sleepers' hunger alive. Nonzero: a
+ * raider has `popped`. */
+int weft__worker_attend(weft__worker *worker, const weft_task *popped);
+
+/* ---- park.c ---- */
+
+/* Suspend the calling fiber, or put the calling plain thread to sleep, until `waiter` is woken.
+ * `commit` registers the waiter where its waker will find it; it runs after the fiber's context is
+ * saved, on another stack, and may be the last to see the fiber. */
+void weft__wait(weft__waiter *waiter, weft__commit *commit, void *arg);
+
+/* Wake a waiter whose commit has returned nonzero, or is about to. Its memory may be gone at return.
+ * From anywhere. */
+void weft__wake(weft__waiter *waiter);
+
+/* A worker: make an item available, to itself and to thieves. */
+void weft__worker_push(weft__worker *worker, weft_task *item);
+
+/* ---- loop.c ---- */
+
+/* What every fiber runs. */
+void weft__fiber_main(void);
+
+/* Make `next` the current fiber; the one left is idle, or parked by the caller. */
+void weft__worker_switch(weft__worker *worker, weft__fiber *next);
+
+/* An idle fiber, from the worker's cache or new; NULL: no memory. */
+weft__fiber *weft__worker_fiber(weft__worker *worker);
+
+/* Something from the worker's own stock: overflow list or deque. */
+weft_task *weft__worker_own(weft__worker *worker);
+
+/* ---- idle.c ---- */
+
+/* The next item to execute, waiting for one if need be; NULL: the runtime stops. */
+weft_task *weft__worker_next(weft__worker *worker);
+
+/* After work has become visible by a sequentially consistent store: wake somebody if nobody looks
+ * for work. `worker` is the caller, or NULL from outside. */
+void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker);
+
+/* Wake everybody, to stop. */
+void weft__runtime_wake_all(weft_runtime *runtime);
+
+/* ---- fork.c ---- */
+
+/* Counts the forks that lie between this process and the one that loaded weft. */
+uint64_t weft__fork_count(void);
+void weft__fork_register(void);
+
+/* ---- overflow.c ---- */
+
+/* Process: report overflows from now on. Worker: use its `signal_stack`, if it has one. */
+void weft__overflow_install(void);
+void *weft__overflow_stack_new(void);
+void weft__overflow_thread_enter(weft__worker *worker);
+void weft__overflow_thread_leave(weft__worker *worker);
+
+/* Owner-written counters. */
+#define WEFT__COUNT(worker, what, n)                                                               \
+    weft__store_relaxed(&(worker)->counters.what, (worker)->counters.what + (n))
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* injector.h — the way in for work from outside the workers: anyone pushes, one worker takes all.
+ *
+ * An intrusive stack of ConcurrencyKit, emptied by a single exchange: no bound, no allocation, no
+ * ABA. It comes out newest first, which is just right: the worker that took it pushes the entries
+ * into its own deque in that order, so the oldest lies at the bottom and runs first. */
+#ifndef WEFT_DEQUE_INJECTOR_H
+#define WEFT_DEQUE_INJECTOR_H
+
+#include <weft/base.h>
+
+#include "ck.h"
+
+/* The first member of whatever is injected; the injector owns it until the entry is taken. */
+typedef struct weft__link {
+    struct weft__link *next;
+} weft__link;
+
+typedef struct weft__injector {
+    weft__ck_stack stack;
+    char line0[64 - sizeof(weft__ck_stack)];
+    uint64_t pushes; /* counts pushes; gives them a place in the single order of sleeps and looks */
+    char line1[64 - sizeof(uint64_t)];
+} weft__injector;
+
+void weft__injector_init(weft__injector *injector);
+
+/* Push one entry: lock-free, from any thread. Its content is visible to the worker that takes it. */
+void weft__injector_push(weft__injector *injector, weft__link *entry);
+
+/* Take everything, newest first: wait-free, from any thread; NULL when there was nothing. */
+weft__link *weft__injector_take_all(weft__injector *injector);
+
+/* Whether there was nothing, in the single order of pushes and sleeps (edge idle.inject). */
+int weft__injector_is_empty(weft__injector *injector);
+
+#endif
