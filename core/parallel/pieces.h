@@ -48,11 +48,9 @@ static inline size_t weft__range_pieces(weft_range range)
 /* Piece `index` of a range whose grain is set. */
 static inline weft_range weft__range_piece(weft_range range, size_t index)
 {
-    weft_range piece = range;
-    piece.begin += index * range.grain;
-    if (piece.end - piece.begin > range.grain)
-        piece.end = piece.begin + range.grain;
-    return piece;
+    size_t begin = range.begin + index * range.grain;
+    size_t left = range.end - begin;
+    return (weft_range){begin, begin + (left < range.grain ? left : range.grain), range.grain};
 }
 
 /* The automatic grain of a reduction over n indices: a function of n and nothing else.

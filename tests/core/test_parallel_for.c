@@ -7,7 +7,7 @@
 #include <weft/atomic.h>
 #include <weft/parallel.h>
 
-/* ---- one axis --------------------------------------------------------------------------- */
+/* ---- one axis ----------------------------------------------------------------------------- */
 
 typedef struct coverage {
     weft_range range;      /* as the loop was given it */
@@ -119,7 +119,7 @@ static void test_extremes(void **state)
     on_every_count(check_extremes, NULL);
 }
 
-/* ---- nested ----------------------------------------------------------------------------- */
+/* ---- nested ------------------------------------------------------------------------------- */
 
 enum { OUTER = 40, INNER = 300 };
 
@@ -158,7 +158,7 @@ static void test_nested(void **state)
     on_every_count(check_nested, NULL);
 }
 
-/* ---- two and three axes ----------------------------------------------------------------- */
+/* ---- two and three axes ------------------------------------------------------------------- */
 
 typedef struct grid {
     weft_range3 range;

@@ -89,7 +89,7 @@ static void test_same_bits(void **state)
     free(values);
 }
 
-/* ---- order and pieces ---------------------------------------------------------------------- */
+/* ---- order and pieces --------------------------------------------------------------------- */
 
 /* What a value covers. Combining is associative and anything but commutative. */
 typedef struct span {
@@ -199,7 +199,7 @@ static void test_grain(void **state)
     on_every_count(check_grain, NULL);
 }
 
-/* ---- sizes of values ------------------------------------------------------------------------ */
+/* ---- sizes of values ---------------------------------------------------------------------- */
 
 typedef struct histogram {
     size_t bytes; /* of a value that is an array of bytes */
@@ -287,7 +287,7 @@ static void test_errors(void **state)
     on_every_count(check_errors, NULL);
 }
 
-/* ---- nested --------------------------------------------------------------------------------- */
+/* ---- nested ------------------------------------------------------------------------------- */
 
 enum { ROWS = 50, COLS = 2000 };
 

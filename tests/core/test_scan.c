@@ -11,7 +11,7 @@
 
 #include "alloc.h"
 
-/* ---- affine maps: associative, not commutative, exact ---------------------------------------- */
+/* ---- affine maps: associative, not commutative, exact ------------------------------------- */
 
 /* x → scale * x + shift modulo 2^32; combining is composition, left first. */
 typedef struct map {
@@ -95,7 +95,7 @@ static void test_against_serial(void **state)
     free(job.expected);
 }
 
-/* ---- same bits -------------------------------------------------------------------------------- */
+/* ---- same bits ---------------------------------------------------------------------------- */
 
 enum { DOUBLES = 1000000 };
 
@@ -161,7 +161,7 @@ static void test_negative_zero(void **state)
     on_every_count(check_negative_zero, NULL);
 }
 
-/* ---- sizes, errors, memory ---------------------------------------------------------------------- */
+/* ---- sizes, errors, memory ---------------------------------------------------------------- */
 
 static void add_bytes(void *left, const void *right, void *arg)
 {

@@ -12,7 +12,7 @@
 
 #include "alloc.h"
 
-/* ---- elements of any size ----------------------------------------------------------------------- */
+/* ---- elements of any size ----------------------------------------------------------------- */
 
 /* An element is a key of one to four bytes, least significant first, and, if there is room, the
  * index at which it started: stability then shows in the element itself. */
@@ -232,7 +232,7 @@ static void test_large(void **state)
     }
 }
 
-/* ---- order that is there is used ------------------------------------------------------------------ */
+/* ---- order that is there is used ---------------------------------------------------------- */
 
 static int check_comparisons(size_t n, pattern kind, size_t compared_most)
 {
@@ -265,7 +265,7 @@ static void test_effort(void **state)
     on_every_count(check_effort, NULL);
 }
 
-/* ---- comparisons that lie, alignment, errors --------------------------------------------------------- */
+/* ---- comparisons that lie, alignment, errors ---------------------------------------------- */
 
 static int compare_at_random(const void *a, const void *b, void *arg)
 {
