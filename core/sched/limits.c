@@ -51,15 +51,15 @@ struct mount {
 
 /* Working memory: too large for the stack of a fiber, on which a runtime may be created. */
 struct search {
-    const char *root;                  /* prefix of all paths */
-    struct weft__limits limits;        /* what has been found so far */
-    bool known[HIERARCHIES];           /* is there a path for this hierarchy? */
-    bool reached[HIERARCHIES];         /* was our own directory below one of its mounts? */
-    struct mount mount;                /* the mount being looked at */
-    char path[HIERARCHIES][PATH_MAX];  /* our cgroup in each hierarchy */
-    char line[2 * PATH_MAX + 1024];    /* the line being read */
-    char directory[2 * PATH_MAX];      /* the directory being visited, without the prefix */
-    char file[3 * PATH_MAX];           /* the file being read, with the prefix */
+    const char *root;                 /* prefix of all paths */
+    struct weft__limits limits;       /* what has been found so far */
+    bool known[HIERARCHIES];          /* is there a path for this hierarchy? */
+    bool reached[HIERARCHIES];        /* was our own directory below one of its mounts? */
+    struct mount mount;               /* the mount being looked at */
+    char path[HIERARCHIES][PATH_MAX]; /* our cgroup in each hierarchy */
+    char line[2 * PATH_MAX + 1024];   /* the line being read */
+    char directory[2 * PATH_MAX];     /* the directory being visited, without the prefix */
+    char file[3 * PATH_MAX];          /* the file being read, with the prefix */
 };
 
 static FILE *open_below(struct search *s, const char *path, const char *name)

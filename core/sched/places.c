@@ -153,8 +153,8 @@ static const struct {
     const char *word;
     enum weft__places_kind kind;
 } words[] = {
-    {"threads", WEFT__PLACES_THREADS},   {"cores", WEFT__PLACES_CORES},
-    {"ll_caches", WEFT__PLACES_CACHES},  {"numa_domains", WEFT__PLACES_NUMA},
+    {"threads", WEFT__PLACES_THREADS},  {"cores", WEFT__PLACES_CORES},
+    {"ll_caches", WEFT__PLACES_CACHES}, {"numa_domains", WEFT__PLACES_NUMA},
     {"sockets", WEFT__PLACES_SOCKETS},
 };
 
@@ -164,8 +164,7 @@ static int parse_count(const char *text, unsigned *count)
     struct walk w = {.at = text};
     long number = 0;
 
-    if (take(&w, '(') &&
-        (take_number(&w, &number) != 0 || number <= 0 || !take(&w, ')')))
+    if (take(&w, '(') && (take_number(&w, &number) != 0 || number <= 0 || !take(&w, ')')))
         return -EINVAL;
     skip_blanks(&w);
     if (*w.at != '\0')

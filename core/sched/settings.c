@@ -38,10 +38,14 @@
 #define SPIN_US_MAX 1000000000ull
 
 const char *const weft__variable_name[WEFT__VARIABLES] = {
-    [WEFT__NUM_WORKERS] = "WEFT_NUM_WORKERS", [WEFT__STACK_SIZE] = "WEFT_STACK_SIZE",
-    [WEFT__WAIT_POLICY] = "WEFT_WAIT_POLICY", [WEFT__SPIN_US] = "WEFT_SPIN_US",
-    [WEFT__PROC_BIND] = "WEFT_PROC_BIND",     [WEFT__PLACES] = "WEFT_PLACES",
-    [WEFT__CHECK] = "WEFT_CHECK",             [WEFT__DISPLAY_ENV] = "WEFT_DISPLAY_ENV",
+    [WEFT__NUM_WORKERS] = "WEFT_NUM_WORKERS",
+    [WEFT__STACK_SIZE] = "WEFT_STACK_SIZE",
+    [WEFT__WAIT_POLICY] = "WEFT_WAIT_POLICY",
+    [WEFT__SPIN_US] = "WEFT_SPIN_US",
+    [WEFT__PROC_BIND] = "WEFT_PROC_BIND",
+    [WEFT__PLACES] = "WEFT_PLACES",
+    [WEFT__CHECK] = "WEFT_CHECK",
+    [WEFT__DISPLAY_ENV] = "WEFT_DISPLAY_ENV",
 };
 
 /* A word of the environment and what it stands for. */
@@ -60,8 +64,8 @@ static const struct word wait_words[] = {
 enum { BIND_PRIMARY = -1 };
 
 static const struct word bind_words[] = {
-    {"false", WEFT_BIND_FALSE},   {"close", WEFT_BIND_CLOSE}, {"spread", WEFT_BIND_SPREAD},
-    {"true", WEFT_BIND_CLOSE},    {"primary", BIND_PRIMARY},  {"master", BIND_PRIMARY},
+    {"false", WEFT_BIND_FALSE}, {"close", WEFT_BIND_CLOSE}, {"spread", WEFT_BIND_SPREAD},
+    {"true", WEFT_BIND_CLOSE},  {"primary", BIND_PRIMARY},  {"master", BIND_PRIMARY},
 };
 
 static const struct word switch_words[] = {
@@ -145,8 +149,9 @@ int weft__parse_bytes(const char *text, size_t *bytes)
 
 /* ---- verdicts ------------------------------------------------------------------------------- */
 
-__attribute__((format(printf, 3, 4))) static void
-note(struct resolution *r, enum weft__variable variable, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static void note(struct resolution *r,
+                                                       enum weft__variable variable,
+                                                       const char *format, ...)
 {
     struct weft__verdict *verdict = &r->environment->verdict[variable];
     va_list arguments;
@@ -264,7 +269,8 @@ static void detect_workers(struct weft__settings *out)
         snprintf(why, bytes, "the affinity mask allows %u of %u CPUs", limits->allowed,
                  limits->online);
     else
-        snprintf(why, bytes, "neither the affinity mask nor a quota takes away from %u online CPU%s",
+        snprintf(why, bytes,
+                 "neither the affinity mask nor a quota takes away from %u online CPU%s",
                  limits->online, limits->online == 1 ? "" : "s");
     if (named < out->workers) {
         out->workers = named;

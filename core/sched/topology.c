@@ -37,7 +37,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if WEFT_HAVE_HWLOC
+#ifdef WEFT_HAVE_HWLOC
 #include <hwloc.h>
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
@@ -49,12 +49,12 @@
 /* A processor's position. Numbers count from 0 in hwloc's logical order, the same number meaning
  * the same thing. */
 struct processor {
-    uint16_t cpu;     /* the kernel's number */
+    uint16_t cpu; /* the kernel's number */
     uint16_t core;
-    uint16_t cache;   /* the outermost cache it is below */
+    uint16_t cache; /* the outermost cache it is below */
     uint16_t numa;
     uint16_t package;
-    uint16_t slower;  /* 0: of the fastest kind */
+    uint16_t slower; /* 0: of the fastest kind */
 };
 
 /* Written once, under `machine_once`. Untouched pages of it cost nothing. */
@@ -69,9 +69,9 @@ static pthread_once_t machine_once = PTHREAD_ONCE_INIT;
 /* An ordered list of places; place i is cpu[first[i]] ... cpu[first[i + 1] - 1]. */
 struct place_list {
     unsigned places;
-    unsigned fast;                 /* so many at the start have only the fastest kind of core */
-    unsigned entries;              /* in `cpu` */
-    unsigned last_key;             /* group, or place of the list, that is being filled */
+    unsigned fast;     /* so many at the start have only the fastest kind of core */
+    unsigned entries;  /* in `cpu` */
+    unsigned last_key; /* group, or place of the list, that is being filled */
     unsigned *first;
     struct processor *cpu;
     const struct weft__settings *settings;
@@ -79,7 +79,7 @@ struct place_list {
 
 /* ---- the machine ---------------------------------------------------------------------------- */
 
-#if WEFT_HAVE_HWLOC
+#ifdef WEFT_HAVE_HWLOC
 
 /* Keeps hwloc's plugins from loading, where the environment may be written. */
 static bool shut_out_plugins(void)
@@ -91,7 +91,10 @@ static bool shut_out_plugins(void)
 static hwloc_topology_t load_topology(void)
 {
     static const hwloc_obj_type_t wanted[] = {
-        HWLOC_OBJ_PACKAGE, HWLOC_OBJ_L3CACHE, HWLOC_OBJ_L2CACHE, HWLOC_OBJ_CORE,
+        HWLOC_OBJ_PACKAGE,
+        HWLOC_OBJ_L3CACHE,
+        HWLOC_OBJ_L2CACHE,
+        HWLOC_OBJ_CORE,
     };
     unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED;
     hwloc_topology_t topology;
@@ -262,8 +265,8 @@ static void append_known(struct place_list *list, unsigned slower, int group)
     for (unsigned i = 0; i < machine.count; i++) {
         const struct processor *p = &machine.processor[i];
         unsigned own = group_of(p, kind);
-        if (weft__cpuset_has(&list->settings->limits.allowed_set, p->cpu) &&
-            p->slower == slower && (group < 0 || own == (unsigned)group))
+        if (weft__cpuset_has(&list->settings->limits.allowed_set, p->cpu) && p->slower == slower &&
+            (group < 0 || own == (unsigned)group))
             append(list, own, p);
     }
 }
@@ -368,8 +371,7 @@ static const struct processor *seat(const struct place_list *list, unsigned work
     else
         place = worker % places;
     round = worker / places;
-    return &list->cpu[list->first[place] +
-                      round % (list->first[place + 1] - list->first[place])];
+    return &list->cpu[list->first[place] + round % (list->first[place + 1] - list->first[place])];
 }
 
 static unsigned char distance_of(const struct processor *a, const struct processor *b)
