@@ -5,9 +5,9 @@
  *              waiter | 1    not begun, or running, and somebody waits
  *              DONE          finished: the result is there
  *
- * The finisher exchanges DONE and takes the waiter out of the old value; the waiter exchanges
- * itself and finds out from the old value that it came too late. Either way nobody touches the task
- * after the finisher's exchange but the waiter: its frame may be gone. */
+ * The finisher exchanges DONE and takes the waiter out of the old value; the waiter swaps itself in
+ * for the type, which fails if it came too late. Either way nobody touches the task after the
+ * finisher's exchange but the waiter: its frame may be gone. */
 #ifndef WEFT_SCHED_JOIN_H
 #define WEFT_SCHED_JOIN_H
 
@@ -44,8 +44,9 @@ WEFT__INLINE int weft__join_register(weft_task *task, weft__waiter *waiter)
         return 0;
     waiter->type = (const weft_task_type *)seen;
     /* edge join.wait (release): the waiter's fields are visible to the finisher.
-     * edge join.done (acquire): if the finisher was faster, so is the result to us. */
-    return weft__exchange_acq_rel(&task->state_, (uintptr_t)waiter | WEFT__WAITS) != WEFT__DONE;
+     * edge join.done (acquire): it fails only if the finisher was faster; then the result is ours.
+     * Not an exchange: that would overwrite DONE. */
+    return weft__cas_acq_rel(&task->state_, &seen, (uintptr_t)waiter | WEFT__WAITS);
 }
 
 /* Whoever is about to run the task: its type. */
