@@ -190,7 +190,7 @@ static void count_place(void *context, unsigned place, unsigned cpu)
 }
 
 /* Counts the processors in a list of places that this process may use. */
-static unsigned usable_places(const struct weft__settings *settings)
+static WEFT__NOINLINE unsigned usable_places(const struct weft__settings *settings)
 {
     struct weft__cpuset named = {{0}};
 
@@ -204,6 +204,7 @@ static void resolve_places(struct resolution *r)
     const char *value = look_up(r, WEFT__PLACES, false);
     int rc;
 
+    r->out->places = (struct weft__places){0};
     if (value == NULL)
         return;
     rc = weft__places_parse(&r->out->places, value);
@@ -454,18 +455,18 @@ int weft__settings_inspect(const weft_config *config, const char *root, struct w
                            struct weft__environment *environment)
 {
     static const weft_config defaults;
-    struct weft__settings settings;
     struct resolution r = {
         .config = config != NULL ? config : &defaults,
-        .out = &settings,
+        .out = out,
         .environment = environment,
     };
     int rc;
 
     if (!valid_config(r.config))
         return -EINVAL;
-    memset(&settings, 0, sizeof(settings));
-    rc = weft__limits_read(&settings.limits, root);
+    /* From here on nothing fails, so there is no need for a copy that is larger than some stacks
+     * can hold: each function below sets what it is named after. */
+    rc = weft__limits_read(&out->limits, root);
     if (rc != 0)
         return rc;
     memset(environment, 0, sizeof(*environment));
@@ -477,7 +478,6 @@ int weft__settings_inspect(const weft_config *config, const char *root, struct w
     resolve_spin(&r);
     resolve_check(&r);
     resolve_display(&r);
-    *out = settings;
     return 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "alloc.h"
 #include "fake_root.h"
 #include "sched/limits.h"
 #include <weft/runtime.h>
@@ -260,6 +261,16 @@ static void test_foreign_path(void **state)
     expect(7, 7, "/sys/fs/cgroup/cpu.max");
 }
 
+/* "/docker/ab" is no ancestor of "/docker/abc". */
+static void test_similar_names(void **state)
+{
+    (void)state;
+    v2_files("0::/docker/abc\n", "30 23 0:26 /docker/ab /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n");
+    fake_file("/sys/fs/cgroup/cpu.max", "200000 100000\n");
+    fake_file("/sys/fs/cgroupc/cpu.max", "100000 100000\n");
+    expect(2, 2, "/sys/fs/cgroup/cpu.max");
+}
+
 static void test_odd_mountinfo(void **state)
 {
     (void)state;
@@ -340,6 +351,19 @@ static void test_garbage(void **state)
     assert_int_equal(read_limits().online, 16);
 }
 
+static void test_no_memory(void **state)
+{
+    struct weft__limits limits = {.online = 77};
+    (void)state;
+
+    weft__fault_arm(0);
+    assert_int_equal(weft__limits_read(&limits, ""), -ENOMEM);
+    assert_int_equal(limits.online, 77);
+    weft__fault_arm(0);
+    assert_int_equal(weft_usable_cpus(), 1);
+    weft__fault_arm(-1);
+}
+
 static void test_this_machine(void **state)
 {
     struct weft__limits limits;
@@ -379,9 +403,11 @@ int main(void)
         FAKE(test_two_mounts),
         FAKE(test_namespaces),
         FAKE(test_foreign_path),
+        FAKE(test_similar_names),
         FAKE(test_odd_mountinfo),
         FAKE(test_long_lines),
         FAKE(test_garbage),
+        cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_this_machine),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,9 +11,11 @@
 
 #include <cmocka.h>
 
+#include "alloc.h"
 #include "fake_root.h"
 #include "sched/topology.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -26,6 +28,7 @@ static struct result {
     int rc;
     unsigned workers;
     struct weft__topology topology;
+    bool safe;    /* did it get over allocations that fail? */
     bool plugins; /* have hwloc's plugins left something behind? */
     int cpu[WORKERS_MAX];
     unsigned char distance[WORKERS_MAX * WORKERS_MAX];
@@ -44,16 +47,35 @@ static bool mapped(const char *library)
     return found;
 }
 
+/* Lets each allocation fail in turn; answers whether that was noticed and did no harm. */
+static bool survives_faults(const struct weft__settings *settings)
+{
+    for (int n = 0; n < 2; n++) {
+        int rc;
+        weft__fault_arm(n);
+        rc = weft__topology_map(settings, settings->workers, result->cpu, result->distance);
+        if (rc != -ENOMEM || result->cpu[0] != -1)
+            return false;
+    }
+    weft__fault_arm(-1);
+    return true;
+}
+
 static void child(const char *variable, const char *machine, const struct weft__settings *settings)
 {
+    bool had_cxx = mapped("libstdc++"); /* A sanitizer may have. */
+
     if (machine != NULL)
         setenv(variable, machine, 1);
     unsetenv("HWLOC_PLUGINS_PATH");
+    if (settings->bind != WEFT_BIND_FALSE && weft__cpuset_count(&settings->limits.allowed_set) > 0)
+        result->safe = survives_faults(settings);
     result->rc = weft__topology_map(settings, settings->workers, result->cpu, result->distance);
     result->workers = settings->workers;
     if (settings->bind != WEFT_BIND_FALSE)
         result->topology = weft__topology_count();
-    result->plugins = mapped("libOpenCL") || mapped("libX11") || getenv("HWLOC_PLUGINS_PATH");
+    result->plugins = mapped("libOpenCL") || mapped("libX11") ||
+                      (!had_cxx && mapped("libstdc++")) || getenv("HWLOC_PLUGINS_PATH") != NULL;
 }
 
 /* Maps workers on a machine; NULL stands for this one. */
@@ -63,6 +85,7 @@ static void map_on(const char *variable, const char *machine, const struct weft_
     pid_t pid = fork();
 
     assert_true(pid >= 0);
+    result->safe = true;
     if (pid == 0) {
         child(variable, machine, settings);
         _exit(0);
@@ -70,6 +93,7 @@ static void map_on(const char *variable, const char *machine, const struct weft_
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     assert_int_equal(result->rc, 0);
+    assert_true(result->safe);
     assert_false(result->plugins);
 }
 
