@@ -30,6 +30,7 @@
 #include "sched/topology.h"
 
 #include "alloc.h"
+#include "panic.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -74,6 +75,7 @@ struct place_list {
     unsigned last_key; /* group, or place of the list, that is being filled */
     unsigned *first;
     struct processor *cpu;
+    unsigned workers;  /* to be seated */
     const struct weft__settings *settings;
 };
 
@@ -354,12 +356,12 @@ static int make_places(struct place_list *list)
 /* ---- workers -------------------------------------------------------------------------------- */
 
 /* Finds the place of a worker and, for workers that meet in it, the processor. */
-static const struct processor *seat(const struct place_list *list, unsigned worker,
-                                    unsigned workers)
+static const struct processor *seat(const struct place_list *list, unsigned worker)
 {
     const struct weft__settings *settings = list->settings;
-    unsigned places = list->places, place, round;
+    unsigned workers = list->workers, places = list->places, place, round;
 
+    weft_assert(places > 0);
     if (settings->places.count_max != 0 && settings->places.count_max < places)
         places = settings->places.count_max;
     if (settings->bind_primary)
@@ -399,7 +401,7 @@ static void leave_unbound(unsigned workers, int *cpu_of_worker, unsigned char *d
 int weft__topology_map(const struct weft__settings *settings, unsigned workers, int *cpu_of_worker,
                        unsigned char *distance)
 {
-    struct place_list list = {.settings = settings};
+    struct place_list list = {.settings = settings, .workers = workers};
     int rc;
 
     leave_unbound(workers, cpu_of_worker, distance);
@@ -410,11 +412,11 @@ int weft__topology_map(const struct weft__settings *settings, unsigned workers, 
     if (rc != 0 || list.entries == 0)
         return rc;
     for (unsigned i = 0; i < workers; i++) {
-        const struct processor *own = seat(&list, i, workers);
+        const struct processor *own = seat(&list, i);
         cpu_of_worker[i] = own->cpu;
         for (unsigned j = 0; j < workers; j++)
             if (i != j)
-                distance[(size_t)i * workers + j] = distance_of(own, seat(&list, j, workers));
+                distance[(size_t)i * workers + j] = distance_of(own, seat(&list, j));
     }
     weft__free(list.first);
     weft__free(list.cpu);

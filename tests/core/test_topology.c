@@ -18,6 +18,11 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>
+#else
+#define __libc_single_threaded 0
+#endif
 
 #define WORKERS_MAX 64
 
@@ -29,7 +34,7 @@ static struct result {
     unsigned workers;
     struct weft__topology topology;
     bool safe;    /* did it get over allocations that fail? */
-    bool plugins; /* have hwloc's plugins left something behind? */
+    bool plugins; /* with a single thread, have hwloc's plugins left something behind? */
     int cpu[WORKERS_MAX];
     unsigned char distance[WORKERS_MAX * WORKERS_MAX];
 } * result;
@@ -74,6 +79,8 @@ static void child(const char *variable, const char *machine, const struct weft__
     result->workers = settings->workers;
     if (settings->bind != WEFT_BIND_FALSE)
         result->topology = weft__topology_count();
+    if (!__libc_single_threaded)
+        return; /* ThreadSanitizer has one of its own. */
     result->plugins = mapped("libOpenCL") || mapped("libX11") ||
                       (!had_cxx && mapped("libstdc++")) || getenv("HWLOC_PLUGINS_PATH") != NULL;
 }
@@ -86,6 +93,7 @@ static void map_on(const char *variable, const char *machine, const struct weft_
 
     assert_true(pid >= 0);
     result->safe = true;
+    result->plugins = false;
     if (pid == 0) {
         child(variable, machine, settings);
         _exit(0);
