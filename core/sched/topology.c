@@ -75,7 +75,7 @@ struct place_list {
     unsigned last_key; /* group, or place of the list, that is being filled */
     unsigned *first;
     struct processor *cpu;
-    unsigned workers;  /* to be seated */
+    unsigned workers; /* to be seated */
     const struct weft__settings *settings;
 };
 
