@@ -76,9 +76,12 @@ static int register_join(weft__waiter *waiter, void *task)
     return weft__join_register(task, waiter);
 }
 
-/* The task is in some deque, or running, or done. */
-static int public_join(weft__worker *worker, weft_task *task)
+/* The task is no longer private to this worker: it is in some deque, or running, or done. */
+int weft__join_public(weft_task *task)
 {
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL)
+        return plain_join(task);
     if (weft__join_is_done(task))
         return 1;
     if (weft__deque_peek(&worker->deque) == task && weft_deque_take(&worker->deque) == task)
@@ -89,12 +92,11 @@ static int public_join(weft__worker *worker, weft_task *task)
     return 1;
 }
 
-int weft__join_slow(weft_task *task, int popped)
+/* The task is off the list already, and somebody wants attention. */
+int weft__join_popped(weft_task *task)
 {
     weft__worker *worker = weft__worker_self();
-    if (worker == NULL)
+    if (worker == NULL) /* the strangers' lane: only a thread that never spawned can be here */
         return plain_join(task);
-    if (popped && !weft__worker_attend(worker, task))
-        return 0;
-    return public_join(worker, task);
+    return weft__worker_attend(worker, task) ? weft__join_public(task) : 0;
 }

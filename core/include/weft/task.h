@@ -60,7 +60,8 @@ typedef struct weft__lane {
 
 /* Slow paths of the inlined functions below; not for users. */
 WEFT_API void weft__spawn_slow(weft_task *task);
-WEFT_API int weft__join_slow(weft_task *task, int popped);
+WEFT_API int weft__join_popped(weft_task *task);
+WEFT_API int weft__join_public(weft_task *task);
 WEFT_API weft__lane *weft__lane_get(void);
 
 /* The lane of the current worker, or of the current plain thread. Volatile, because a fiber may
@@ -105,16 +106,14 @@ WEFT__INLINE void weft__spawn(weft_task *task, const weft_task_type *type)
 WEFT__INLINE int weft__join(weft_task *task)
 {
     weft__lane *lane = weft__lane_self();
-    int popped = 0;
-    if (WEFT__LIKELY(weft__load_relaxed(&lane->youngest_) == task)) {
-        /* edge lane.youngest (release): as in spawn; older tasks stay visible to a raider. */
-        weft__store_release(&lane->youngest_, task->prev_);
-        weft__compiler_barrier(); /* edge lane.raid: store first, look second */
-        if (WEFT__LIKELY(weft__load_relaxed(&lane->attention_) == 0))
-            return 0;
-        popped = 1;
-    }
-    return weft__join_slow(task, popped);
+    if (WEFT__UNLIKELY(weft__load_relaxed(&lane->youngest_) != task))
+        return weft__join_public(task);
+    /* edge lane.youngest (release): as in spawn; older tasks stay visible to a raider. */
+    weft__store_release(&lane->youngest_, task->prev_);
+    weft__compiler_barrier(); /* edge lane.raid: store first, look second */
+    if (WEFT__UNLIKELY(weft__load_relaxed(&lane->attention_) != 0))
+        return weft__join_popped(task);
+    return 0;
 }
 
 WEFT_END_DECLS
