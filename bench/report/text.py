@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The report for a terminal."""
+
+import shutil
+import sys
+
+
+class Progress:
+    """One line for each step: overwritten on a terminal, silent elsewhere."""
+
+    def __init__(self, stream=sys.stderr):
+        self.stream = stream
+        self.live = stream.isatty()
+
+    def __call__(self, step):
+        if self.live:
+            width = shutil.get_terminal_size().columns - 1
+            self.stream.write(f"\r\033[K{step[:width]}")
+            self.stream.flush()
+
+    def done(self):
+        if self.live:
+            self.stream.write("\r\033[K")
+            self.stream.flush()
+
+
+def plain(number):
+    """Three digits that count, never an exponent."""
+    if number is None:
+        return "–"
+    if abs(number) >= 100:
+        return f"{number:,.0f}"
+    return f"{number:.3g}" if abs(number) >= 1e-4 or number == 0 else f"{number:.6f}"
+
+
+def time_of(seconds):
+    if seconds is None:
+        return "–"
+    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "µs")):
+        if seconds * factor >= 1:
+            return f"{plain(seconds * factor)} {unit}"
+    return f"{plain(seconds * 1e9)} ns"
+
+
+def per_task(cell):
+    if not cell["tasks"] or cell["seconds"] is None:
+        return "–"
+    return plain(1e9 * cell["seconds"] / cell["tasks"])
+
+
+def spread_of(cell):
+    if not cell["seconds"]:
+        return "–"
+    return f"{100 * (cell['seconds_max'] - cell['seconds_min']) / cell['seconds']:.0f} %"
+
+
+COLUMNS = ("system", "workers", "size", "median", "spread", "ns/task", "speed-up", "CPU", "RSS MiB",
+           "runs", "")
+
+
+def row_of(cell, one_worker):
+    """One line of a kernel's table."""
+    speedup = "–"
+    if one_worker and cell["seconds"] and one_worker["size"] == cell["size"]:
+        speedup = f"{one_worker['seconds'] / cell['seconds']:.2f}"
+    state = "" if cell["ok"] else "; ".join(cell["errors"]) or "no result"
+    return (cell["program"], str(cell["workers"]), str(cell["size"]), time_of(cell["seconds"]),
+            spread_of(cell), per_task(cell), speedup, time_of(cell["cpu_seconds"]),
+            f"{cell['rss_kib'] / 1024:.1f}", str(cell["runs"]), state)
+
+
+def kernel_rows(report, kernel):
+    cells = [c for c in report["cells"] if c["kernel"] == kernel]
+    ones = {c["program"]: c for c in cells if c["workers"] == 1 and c["seconds"]}
+    return [row_of(c, ones.get(c["program"])) for c in cells]
+
+
+def format_table(rows):
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        words = [row[0].ljust(widths[0])]
+        words += [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1])]
+        lines.append(("  " + "  ".join(words) + "  " + row[-1]).rstrip())
+    return lines
+
+
+def render(report):
+    """The whole report as text."""
+    machine = report["machine"]
+    lines = [f"weft scaling report, {report['date']}, {report['mode']}, commit "
+             f"{machine['commit']}",
+             f"{machine['cpu']}, {machine['cpus_usable']} usable processors, {machine['kernel']}",
+             ""]
+    if report["headline"]:
+        lines += [report["headline"], ""]
+    for reason in report["busy"]:
+        lines.append(f"no headline: {reason}")
+    for note in report["notes"]:
+        lines.append(f"note: {note}")
+    for kernel in report["kernels"]:
+        lines += ["", f"{kernel['kernel']}: {kernel['title']}"]
+        lines += format_table([COLUMNS, *kernel_rows(report, kernel["kernel"])])
+    rows = [(m["what"], value_of(m), limit_of(m), m["verdict"]) for m in report["marks"]]
+    if rows:
+        lines += ["", "marks", *format_table([("", "measured", "limit", ""), *rows])]
+    lines += ["", "where weft loses"]
+    lines += [f"  {loss}" for loss in report["losses"]] or ["  nowhere in these measurements"]
+    return "\n".join(lines) + "\n"
+
+
+def limit_of(mark):
+    if mark["limit"] is None:
+        return "–"
+    return f"{'<=' if mark['at_most'] else '>='} {plain(mark['limit'])}{mark['unit']}"
+
+
+def value_of(mark):
+    return "–" if mark["value"] is None else f"{plain(mark['value'])}{mark['unit']}"
