@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fib.c — the smallest fork-join program: every call is a task, nothing else is done.
+ *
+ *     fib [N]      print the N-th Fibonacci number (default 32, at most 90) */
+#include <weft/runtime.h>
+#include <weft/task.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+WEFT_TASK(long, fib, int, n)
+{
+    if (n < 2)
+        return n;
+    weft_spawn(left, fib, n - 1);   /* lives in this frame; may run on another worker */
+    long right = fib(n - 2);        /* a plain call */
+    return weft_join(left) + right; /* runs here unless it was stolen */
+}
+
+static int app(void *arg)
+{
+    const int *n = arg;
+    printf("fib(%d) = %ld on %u workers\n", *n, fib(*n), weft_num_workers(NULL));
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    int n = argc > 1 ? atoi(argv[1]) : 32;
+    if (n < 0 || n > 90) {
+        fprintf(stderr, "fib: N must lie between 0 and 90, not %s\n", argv[1]);
+        return 2;
+    }
+    return weft_run(app, &n, NULL); /* NULL: one worker for each processor we may use */
+}
