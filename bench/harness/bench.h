@@ -35,9 +35,9 @@ typedef struct bench_kernel {
     long least;        /* smallest size worth timing; systems too slow for the others get it */
     long quick;        /* size for --quick; 0: left out there */
     long full;
-    int loops;         /* the kernel is a loop: OpenMP opens its region inside, not around it */
-    int serial_only;   /* a baseline, not a parallel program */
-    int needs_data;    /* takes an input file */
+    int loops;          /* the kernel is a loop: OpenMP opens its region inside, not around it */
+    int serial_only;    /* a baseline, not a parallel program */
+    int needs_data;     /* takes an input file */
     size_t stack_bytes; /* deepest recursion, generously; 0: the system's default will do */
     int (*prepare)(bench_problem *problem); /* 0, or 2 after one line on stderr */
     void (*run)(void);                      /* the timed part */
@@ -48,11 +48,11 @@ typedef struct bench_kernel {
 /* Make a kernel known to the harness. */
 void bench_register(bench_kernel *kernel);
 
-#define BENCH_KERNEL(variable)                                                                    \
-    __attribute__((constructor)) static void variable##_register(void)                            \
-    {                                                                                             \
-        bench_register(&variable);                                                                \
-    }                                                                                             \
+#define BENCH_KERNEL(variable)                                                                     \
+    __attribute__((constructor)) static void variable##_register(void)                             \
+    {                                                                                              \
+        bench_register(&variable);                                                                 \
+    }                                                                                              \
     struct bench__semicolon
 
 /* One line on stderr that names the culprit; returns 2, the exit status for it. */

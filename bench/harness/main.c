@@ -207,7 +207,8 @@ int main(int argc, char **argv)
 {
     if (argc < 2)
         return bench_complain("usage: %s --list | KERNEL [--size N] [--workers N] [--runs N] "
-                              "[--warmups N] [--seconds N] [--data FILE]", argv[0]);
+                              "[--warmups N] [--seconds N] [--data FILE]",
+                              argv[0]);
     if (!strcmp(argv[1], "--list")) {
         print_kernels();
         return 0;

@@ -15,10 +15,10 @@
 #define BENCH__PARAMS8(t, a, ...) t a, BENCH__PARAMS6(__VA_ARGS__)
 #define BENCH_PARAMS(...) BENCH__CAT(BENCH__PARAMS, BENCH__COUNT(__VA_ARGS__))(__VA_ARGS__)
 
-/* External linkage, as weft's tasks have, so that no system's compiler knows more than another's. */
-#define BENCH_PLAIN_TASK(R, name, ...)                                                            \
-    typedef R name##_result;                                                                      \
-    R name(BENCH_PARAMS(__VA_ARGS__));                                                            \
+/* External linkage, as weft's tasks have, so that no compiler knows more than another. */
+#define BENCH_PLAIN_TASK(R, name, ...)                                                             \
+    typedef R name##_result;                                                                       \
+    R name(BENCH_PARAMS(__VA_ARGS__));                                                             \
     R name(BENCH_PARAMS(__VA_ARGS__))
 
 #endif

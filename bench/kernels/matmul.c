@@ -59,8 +59,7 @@ BENCH_TASK(size_t, multiply, size_t, row, size_t, column, size_t, size)
     bench_fork(quarters, multiply, row, column + half, half);
     bench_fork(quarters, multiply, row + half, column, half);
     tiles += multiply(row + half, column + half, half);
-    bench_each(quarters, multiply, quarter)
-        tiles += quarter;
+    bench_each(quarters, multiply, quarter) tiles += quarter;
     return tiles;
 }
 

@@ -40,8 +40,7 @@ BENCH_TASK(uint64_t, place_queen, const board *, parent, int, row, int, column)
     for (int next = 0; next < rows; next++)
         if (is_legal(b, row + 1, next))
             bench_fork(children, place_queen, b, row + 1, next);
-    bench_each(children, place_queen, child)
-        ways += child;
+    bench_each(children, place_queen, child) ways += child;
     return ways;
 }
 
@@ -65,9 +64,8 @@ static void count_by_masks(count *sum, unsigned columns, unsigned left, unsigned
 
 static int prepare(bench_problem *problem)
 {
-    static const uint64_t published[ROWS_MAX + 1] = {1,  1,   0,   0,    2,     10,    4,      40,
-                                                     92, 352, 724, 2680, 14200, 73712, 365596,
-                                                     2279184};
+    static const uint64_t published[ROWS_MAX + 1] = {
+        1, 1, 0, 0, 2, 10, 4, 40, 92, 352, 724, 2680, 14200, 73712, 365596, 2279184};
     if (problem->size > ROWS_MAX)
         return bench_complain("nqueens: size %ld is over %d", problem->size, ROWS_MAX);
     rows = (int)problem->size;

@@ -17,16 +17,16 @@
 #ifdef __SHA__
 
 /* Five groups of four rounds that share a round function; `f` must be a constant. */
-#define SHA1_FIVE(f)                                                                              \
-    for (int i = 5 * (f); i < 5 * (f) + 5; i++) {                                                 \
-        if (i >= 4)                                                                               \
-            w[i & 3] = _mm_sha1msg2_epu32(                                                        \
-                _mm_xor_si128(_mm_sha1msg1_epu32(w[i & 3], w[(i + 1) & 3]), w[(i + 2) & 3]),      \
-                w[(i + 3) & 3]);                                                                  \
-        e = i == 0 ? _mm_add_epi32(e, w[0]) : _mm_sha1nexte_epu32(e, w[i & 3]);                   \
-        __m128i before = abcd;                                                                    \
-        abcd = _mm_sha1rnds4_epu32(abcd, e, f);                                                   \
-        e = before;                                                                               \
+#define SHA1_FIVE(f)                                                                               \
+    for (int i = 5 * (f); i < 5 * (f) + 5; i++) {                                                  \
+        if (i >= 4)                                                                                \
+            w[i & 3] = _mm_sha1msg2_epu32(                                                         \
+                _mm_xor_si128(_mm_sha1msg1_epu32(w[i & 3], w[(i + 1) & 3]), w[(i + 2) & 3]),       \
+                w[(i + 3) & 3]);                                                                   \
+        e = i == 0 ? _mm_add_epi32(e, w[0]) : _mm_sha1nexte_epu32(e, w[i & 3]);                    \
+        __m128i before = abcd;                                                                     \
+        abcd = _mm_sha1rnds4_epu32(abcd, e, f);                                                    \
+        e = before;                                                                                \
     }
 
 /* The processor's own instructions: they want the first word in the highest place. */
@@ -61,17 +61,17 @@ static inline uint32_t sha1_rotate(uint32_t x, int n)
     return x << n | x >> (32 - n);
 }
 
-#define SHA1_ROUNDS(from, to, f, k)                                                               \
-    for (int i = from; i < to; i++) {                                                             \
-        if (i >= 16)                                                                              \
-            w[i & 15] = sha1_rotate(                                                              \
-                w[(i + 13) & 15] ^ w[(i + 8) & 15] ^ w[(i + 2) & 15] ^ w[i & 15], 1);             \
-        uint32_t t = sha1_rotate(a, 5) + (f) + e + (k) + w[i & 15];                               \
-        e = d;                                                                                    \
-        d = c;                                                                                    \
-        c = sha1_rotate(b, 30);                                                                   \
-        b = a;                                                                                    \
-        a = t;                                                                                    \
+#define SHA1_ROUNDS(from, to, f, k)                                                                \
+    for (int i = from; i < to; i++) {                                                              \
+        if (i >= 16)                                                                               \
+            w[i & 15] =                                                                            \
+                sha1_rotate(w[(i + 13) & 15] ^ w[(i + 8) & 15] ^ w[(i + 2) & 15] ^ w[i & 15], 1);  \
+        uint32_t t = sha1_rotate(a, 5) + (f) + e + (k) + w[i & 15];                                \
+        e = d;                                                                                     \
+        d = c;                                                                                     \
+        c = sha1_rotate(b, 30);                                                                    \
+        b = a;                                                                                     \
+        a = t;                                                                                     \
     }
 
 static inline void sha1_block(uint32_t digest[SHA1_WORDS], const uint32_t block[16])

@@ -21,13 +21,13 @@
 #define ROW_MAX 8
 #define NODES_MAX (UINT64_C(1) << 31)
 
-/* Nodes in breadth-first order, so that the children of a node are a range: first[i] … first[i + 1].
- * Node 0 is the root. */
+/* Nodes in breadth-first order, so that the children of node i are the range from first[i] up to
+ * first[i + 1]. Node 0 is the root. */
 typedef struct tree {
     size_t nodes;
-    uint32_t *first;  /* nodes + 1 of them */
+    uint32_t *first; /* nodes + 1 of them */
     uint32_t *parent;
-    uint32_t *below;  /* result: nodes in the subtree, written by the run */
+    uint32_t *below; /* result: nodes in the subtree, written by the run */
 } tree;
 
 typedef struct tree_sum {

@@ -144,26 +144,29 @@ static uint64_t answer(void)
     return digest(result);
 }
 
-#define UTS_KERNEL(variable, kernel_name, kernel_title, quick_size, prepare_it)                   \
-    static bench_kernel variable = {                                                              \
-        .name = kernel_name,                                                                      \
-        .title = kernel_title,                                                                    \
-        .group = "uts",                                                                           \
-        .least = 1,                                                                               \
-        .quick = quick_size,                                                                      \
-        .full = 1,                                                                                \
-        .loops = 0,                                                                               \
-        .serial_only = 0,                                                                         \
-        .needs_data = 0,                                                                          \
-        .stack_bytes = STACK_BYTES,                                                               \
-        .prepare = prepare_it,                                                                    \
-        .run = run,                                                                               \
-        .answer = answer,                                                                         \
-        .next = NULL,                                                                             \
-    };                                                                                            \
+#define UTS_KERNEL(variable, kernel_name, kernel_title, quick_size, prepare_it)                    \
+    static bench_kernel variable = {                                                               \
+        .name = kernel_name,                                                                       \
+        .title = kernel_title,                                                                     \
+        .group = "uts",                                                                            \
+        .least = 1,                                                                                \
+        .quick = quick_size,                                                                       \
+        .full = 1,                                                                                 \
+        .loops = 0,                                                                                \
+        .serial_only = 0,                                                                          \
+        .needs_data = 0,                                                                           \
+        .stack_bytes = STACK_BYTES,                                                                \
+        .prepare = prepare_it,                                                                     \
+        .run = run,                                                                                \
+        .answer = answer,                                                                          \
+        .next = NULL,                                                                              \
+    };                                                                                             \
     BENCH_KERNEL(variable)
 
-UTS_KERNEL(kernel_t1, "uts-t1", "UTS T1: geometric tree, 4.1 million nodes, 10 levels", 1, prepare_t1);
-UTS_KERNEL(kernel_t3, "uts-t3", "UTS T3: binomial tree, 4.1 million nodes, 1,572 levels", 1, prepare_t3);
+UTS_KERNEL(kernel_t1, "uts-t1", "UTS T1: geometric tree, 4.1 million nodes, 10 levels", 1,
+           prepare_t1);
+UTS_KERNEL(kernel_t3, "uts-t3", "UTS T3: binomial tree, 4.1 million nodes, 1,572 levels", 1,
+           prepare_t3);
 UTS_KERNEL(kernel_t1l, "uts-t1l", "UTS T1L: geometric tree, 102 million nodes", 0, prepare_t1l);
-UTS_KERNEL(kernel_t3l, "uts-t3l", "UTS T3L: binomial tree, 111 million nodes, 17,844 levels", 0, prepare_t3l);
+UTS_KERNEL(kernel_t3l, "uts-t3l", "UTS T3L: binomial tree, 111 million nodes, 17,844 levels", 0,
+           prepare_t3l);

@@ -8,7 +8,8 @@
 #include <thread>
 #include <vector>
 
-namespace {
+namespace
+{
 
 struct Deque {
     weft_deque deque;
@@ -17,7 +18,10 @@ struct Deque {
         if (weft_deque_init(&deque, capacity) != 0)
             std::abort();
     }
-    ~Deque() { weft_deque_destroy(&deque); }
+    ~Deque()
+    {
+        weft_deque_destroy(&deque);
+    }
     void push(void *item)
     {
         if (weft_deque_push(&deque, item) != 0)

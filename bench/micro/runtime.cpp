@@ -5,7 +5,8 @@
 #include <ctime>
 #include <thread>
 
-namespace {
+namespace
+{
 
 int nothing(void *)
 {
@@ -19,7 +20,11 @@ void create_destroy(benchmark::State &state)
         benchmark::DoNotOptimize(runtime.get());
     }
 }
-BENCHMARK(create_destroy)->Name("runtime/create+destroy, workers")->Arg(1)->Arg(2)->UseRealTime()
+BENCHMARK(create_destroy)
+    ->Name("runtime/create+destroy, workers")
+    ->Arg(1)
+    ->Arg(2)
+    ->UseRealTime()
     ->Unit(benchmark::kMicrosecond);
 
 void call_awake(benchmark::State &state)
@@ -42,7 +47,10 @@ void call_asleep(benchmark::State &state)
         state.SetIterationTime(took.count());
     }
 }
-BENCHMARK(call_asleep)->Name("runtime/run, workers asleep")->UseManualTime()->Iterations(300)
+BENCHMARK(call_asleep)
+    ->Name("runtime/run, workers asleep")
+    ->UseManualTime()
+    ->Iterations(300)
     ->Unit(benchmark::kMicrosecond);
 
 // Time is processor time here: what two idle workers burn in 100 ms.
@@ -62,7 +70,10 @@ void idle(benchmark::State &state)
         state.SetIterationTime(clock() - begin);
     }
 }
-BENCHMARK(idle)->Name("runtime/processor time of 100 ms idle")->UseManualTime()->Iterations(20)
+BENCHMARK(idle)
+    ->Name("runtime/processor time of 100 ms idle")
+    ->UseManualTime()
+    ->Iterations(20)
     ->Unit(benchmark::kMicrosecond);
 
 } // namespace

@@ -9,7 +9,8 @@
 #include <chrono>
 #include <cstdlib>
 
-class Runtime {
+class Runtime
+{
   public:
     explicit Runtime(unsigned workers)
     {
@@ -26,7 +27,10 @@ class Runtime {
             std::abort();
     }
 
-    weft_runtime *get() const { return runtime_; }
+    weft_runtime *get() const
+    {
+        return runtime_;
+    }
 
     void call(int (*fn)(void *), void *arg) const
     {

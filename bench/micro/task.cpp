@@ -13,7 +13,8 @@
 
 #include "runtime.hpp"
 
-namespace {
+namespace
+{
 
 // Opaque, so that a spawn and a join have to happen.
 __attribute__((noinline)) long keep(long n)
@@ -47,7 +48,8 @@ WEFT_VOID_TASK(stolen_task, long *, started)
         ;
 }
 
-namespace {
+namespace
+{
 
 void spawn_join(benchmark::State &state)
 {
@@ -73,7 +75,11 @@ void fib_tree(benchmark::State &state)
     });
     state.SetItemsProcessed(state.iterations() * 242784);
 }
-BENCHMARK(fib_tree)->Name("task/fib(25), workers")->Arg(1)->Arg(2)->UseManualTime()
+BENCHMARK(fib_tree)
+    ->Name("task/fib(25), workers")
+    ->Arg(1)
+    ->Arg(2)
+    ->UseManualTime()
     ->Unit(benchmark::kMicrosecond);
 
 // The child is stolen before the parent joins, works 20 us, and the parent's fiber parks for it.
@@ -115,7 +121,13 @@ void parallel_for_overhead(benchmark::State &state)
     });
     state.SetItemsProcessed(state.iterations() * std::int64_t(length));
 }
-BENCHMARK(parallel_for_overhead)->Name("loop/workers/length")->UseManualTime()
-    ->Args({1, 1})->Args({1, 1000})->Args({1, 1 << 20})->Args({2, 1000})->Args({2, 1 << 20});
+BENCHMARK(parallel_for_overhead)
+    ->Name("loop/workers/length")
+    ->UseManualTime()
+    ->Args({1, 1})
+    ->Args({1, 1000})
+    ->Args({1, 1 << 20})
+    ->Args({2, 1000})
+    ->Args({2, 1 << 20});
 
 } // namespace

@@ -81,7 +81,8 @@ int main(void)
             same = 0;
     }
     printf("{\"probe\": \"bits\", \"bits\": \"%016" PRIx64 "\", \"serial_bits\": \"%016" PRIx64
-           "\", \"same\": %s}\n", first, bits_of(serial), same ? "true" : "false");
+           "\", \"same\": %s}\n",
+           first, bits_of(serial), same ? "true" : "false");
     free(values);
     return same ? 0 : 1;
 }

@@ -70,6 +70,7 @@ int main(int argc, char **argv)
     double t1 = probe_quantile(one_seconds, (size_t)repeats, 0.5);
     double t2 = probe_quantile(two_seconds, (size_t)repeats, 0.5);
     printf("{\"probe\": \"burst\", \"n\": %d, \"repeats\": %ld, \"one_worker_seconds\": %.9f, "
-           "\"two_workers_seconds\": %.9f, \"speedup\": %.6f}\n", n, repeats, t1, t2, t1 / t2);
+           "\"two_workers_seconds\": %.9f, \"speedup\": %.6f}\n",
+           n, repeats, t1, t2, t1 / t2);
     return 0;
 }

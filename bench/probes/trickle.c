@@ -31,6 +31,7 @@ int main(int argc, char **argv)
     double wall = probe_wall() - begin;
     probe_stop(runtime);
     printf("{\"probe\": \"trickle\", \"jobs\": %ld, \"seconds\": %.6f, \"cpu_seconds\": %.9f, "
-           "\"share\": %.9f}\n", done, wall, cpu, cpu / wall);
+           "\"share\": %.9f}\n",
+           done, wall, cpu, cpu / wall);
     return done == jobs ? 0 : 1;
 }

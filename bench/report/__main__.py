@@ -106,14 +106,24 @@ def print_list(found, kernels):
         print(f"{p.name:14}  {p.system} {p.version}, {p.compiler}".rstrip())
 
 
+def few_runs(cells):
+    """A note if the time did not suffice for five runs everywhere."""
+    few = [c for c in cells if c.ok and len(c.seconds) < 5]
+    if not few:
+        return []
+    least = min(few, key=lambda c: len(c.seconds))
+    return [f"{len(few)} of {len(cells)} rows rest on fewer than five runs, for want of time; the "
+            f"fewest: {least.kernel}, {least.program}, {marks.name_workers(least.workers)}, "
+            f"{len(least.seconds)}"]
+
+
 def assemble(options, found, kernels, cells, probes, watched, tree, notes):
     """The report as plain values; text, JSON and HTML are made from it."""
     facts = machine.describe(SOURCE)
     results = marks.Results(cells, probes, facts["cpus_usable"])
     checked = marks.all_marks(results)
     busy = machine.complaints(watched, facts["cpus_online"])
-    notes = notes + [f"{c.kernel}, {c.program}, {c.workers} workers: only {len(c.seconds)} runs"
-                     for c in cells if c.ok and len(c.seconds) < 5]
+    notes = notes + few_runs(cells)
     notes += [f"probe {name}: {p['error']}" for name, p in probes.items() if "error" in p]
     return {
         "schema": 1,

@@ -100,7 +100,8 @@ def commit(source):
 
 
 def describe(source):
-    governors = {read(p) for p in glob.glob("/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")}
+    files = glob.glob("/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")
+    governors = {read(path) for path in files}
     quota = cpu_quota()
     return {
         "cpu": cpu_model(),

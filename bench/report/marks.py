@@ -180,7 +180,7 @@ def lost_races(r):
                 continue  # the medians may differ, but our best run was better than theirs
             if ratios and min(ratios) > 1 + MARGIN:
                 found.append(f"{kernel}, {name_workers(workers)}: {peer.program} is "
-                             f"{100 * (min(ratios) - 1):.0f} % faster than the better build of weft")
+                             f"{100 * (min(ratios) - 1):.0f} % faster than the better weft")
     return found
 
 
@@ -218,8 +218,8 @@ def failures(r):
 
 
 def losses(results, marks):
-    missed = [f"mark missed: {m.what}: {text.value_of(m.as_dict())}, not {text.limit_of(m.as_dict())}"
-              for m in marks if m.met is False]
+    missed = [f"mark missed: {m['what']}: {text.value_of(m)}, not {text.limit_of(m)}"
+              for m in (mark.as_dict() for mark in marks if mark.met is False)]
     return (failures(results) + missed + lost_races(results) + dear_workers(results) +
             dear_resources(results))
 

@@ -33,7 +33,7 @@ class Plan:
     @classmethod
     def make(cls, quick, workers, runs, usable):
         if quick:
-            return cls(True, workers, runs or 5, usable, 62)
+            return cls(True, workers, runs or 5, usable, 58)
         return cls(False, workers, runs or 9, usable, math.inf, 1.0, 1.0, 30, 900)
 
 

@@ -43,7 +43,7 @@ def work_time(cell):
 
 
 def speed_lines(cells):
-    """(program, [(workers, speed)]): speed is the best serial time over the time of the same work."""
+    """(program, [(workers, speed)]): the best serial time over the time of the same work."""
     serial = [work_time(c) for c in cells if c["system"] == "serial" and c["ok"]]
     if not serial:
         return []
@@ -66,7 +66,7 @@ def nice_step(span):
 
 
 def plot(cells):
-    """Speed against workers, with the ideal line; an empty string where there is nothing to draw."""
+    """Speed against workers, with the ideal line; an empty string without any."""
     lines = speed_lines(cells)
     if not lines:
         return ""

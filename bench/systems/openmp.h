@@ -17,21 +17,21 @@
 #define BENCH__PRAGMA(...) _Pragma(#__VA_ARGS__)
 
 #define BENCH_TASK BENCH_PLAIN_TASK
-#define bench_spawn(child, name, ...)                                                             \
-    name##_result child;                                                                          \
+#define bench_spawn(child, name, ...)                                                              \
+    name##_result child;                                                                           \
     BENCH__PRAGMA(omp task shared(child)) child = name(__VA_ARGS__)
 #define bench_join(child) (bench_taskwait(), child)
 
-#define bench_group(children, name, count)                                                        \
-    name##_result children[count];                                                                \
+#define bench_group(children, name, count)                                                         \
+    name##_result children[count];                                                                 \
     size_t children##_n = 0
-#define bench_fork(children, name, ...)                                                           \
-    do {                                                                                          \
-        name##_result *bench_to = &children[children##_n++];                                      \
-        BENCH__PRAGMA(omp task firstprivate(bench_to)) *bench_to = name(__VA_ARGS__);             \
+#define bench_fork(children, name, ...)                                                            \
+    do {                                                                                           \
+        name##_result *bench_to = &children[children##_n++];                                       \
+        BENCH__PRAGMA(omp task firstprivate(bench_to)) *bench_to = name(__VA_ARGS__);              \
     } while (0)
-#define bench_each(children, name, result)                                                        \
-    bench_taskwait();                                                                             \
+#define bench_each(children, name, result)                                                         \
+    bench_taskwait();                                                                              \
     for (name##_result result; children##_n && (result = children[--children##_n], 1);)
 
 /* A taskwait belongs to the task that executes it, whichever function it stands in. */

@@ -12,11 +12,11 @@
 #define bench_spawn(child, name, ...) name##_result child = name(__VA_ARGS__)
 #define bench_join(child) (child)
 
-#define bench_group(children, name, count)                                                        \
-    name##_result children[count];                                                                \
+#define bench_group(children, name, count)                                                         \
+    name##_result children[count];                                                                 \
     size_t children##_n = 0
 #define bench_fork(children, name, ...) (children[children##_n++] = name(__VA_ARGS__))
-#define bench_each(children, name, result)                                                        \
+#define bench_each(children, name, result)                                                         \
     for (name##_result result; children##_n && (result = children[--children##_n], 1);)
 
 static inline double bench_sum(size_t n, double (*piece)(size_t begin, size_t end))

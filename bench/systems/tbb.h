@@ -22,22 +22,22 @@ template <class R> struct bench_child {
 };
 
 #define BENCH_TASK BENCH_PLAIN_TASK
-#define bench_spawn(child, name, ...)                                                             \
-    bench_child<name##_result> child;                                                             \
+#define bench_spawn(child, name, ...)                                                              \
+    bench_child<name##_result> child;                                                              \
     child.group.run([=, &child] { child.result = name(__VA_ARGS__); })
 #define bench_join(child) (child.group.wait(), child.result)
 
-#define bench_group(children, name, count)                                                        \
-    tbb::task_group children##_group;                                                             \
-    name##_result children[count];                                                                \
+#define bench_group(children, name, count)                                                         \
+    tbb::task_group children##_group;                                                              \
+    name##_result children[count];                                                                 \
     size_t children##_n = 0
-#define bench_fork(children, name, ...)                                                           \
-    do {                                                                                          \
-        name##_result *bench_to = &children[children##_n++];                                      \
-        children##_group.run([=] { *bench_to = name(__VA_ARGS__); });                             \
+#define bench_fork(children, name, ...)                                                            \
+    do {                                                                                           \
+        name##_result *bench_to = &children[children##_n++];                                       \
+        children##_group.run([=] { *bench_to = name(__VA_ARGS__); });                              \
     } while (0)
-#define bench_each(children, name, result)                                                        \
-    children##_group.wait();                                                                      \
+#define bench_each(children, name, result)                                                         \
+    children##_group.wait();                                                                       \
     for (name##_result result; children##_n && (result = children[--children##_n], 1);)
 
 static inline double bench_sum(size_t n, double (*piece)(size_t begin, size_t end))
@@ -64,8 +64,7 @@ static inline const char *bench_system_version(void)
 static inline int bench_system_start(bench_system *system, unsigned workers, size_t stack_bytes)
 {
     using tbb::global_control;
-    system->workers.reset(
-        new global_control(global_control::max_allowed_parallelism, workers));
+    system->workers.reset(new global_control(global_control::max_allowed_parallelism, workers));
     if (stack_bytes != 0)
         system->stacks.reset(new global_control(global_control::thread_stack_size, stack_bytes));
     system->arena.reset(new tbb::task_arena((int)workers));

@@ -10,19 +10,19 @@
 
 #define BENCH_SYSTEM_NAME "weft"
 
-#define BENCH_TASK(R, name, ...)                                                                  \
-    typedef R name##_result;                                                                      \
+#define BENCH_TASK(R, name, ...)                                                                   \
+    typedef R name##_result;                                                                       \
     WEFT_TASK(R, name, __VA_ARGS__)
 #define bench_spawn weft_spawn
 #define bench_join weft_join
 
 /* Newest first is the fast order for joins. */
-#define bench_group(children, name, count)                                                        \
-    name##_task children[count];                                                                  \
+#define bench_group(children, name, count)                                                         \
+    name##_task children[count];                                                                   \
     size_t children##_n = 0
 #define bench_fork(children, name, ...) name##_spawn(&children[children##_n++], __VA_ARGS__)
-#define bench_each(children, name, result)                                                        \
-    for (name##_result result;                                                                    \
+#define bench_each(children, name, result)                                                         \
+    for (name##_result result;                                                                     \
          children##_n && (result = name##_join(&children[--children##_n]), 1);)
 
 typedef double bench_piece(size_t begin, size_t end);
