@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Measuring: who runs what, how often, in which order; medians and spread.
 
-All systems take turns within a kernel and a number of workers, in several rounds that begin with
-another system each, so that a machine that slows down for a while slows down everybody.
+All systems take turns, in several rounds over everything that begin with another system each, so
+that a machine that slows down for a while slows down everybody.
 """
 
 import math
@@ -33,7 +33,7 @@ class Plan:
     @classmethod
     def make(cls, quick, workers, runs, usable):
         if quick:
-            return cls(True, workers, runs or 5, usable, 58)
+            return cls(True, workers, runs or 5, usable, 72)
         return cls(False, workers, runs or 9, usable, math.inf, 1.0, 1.0, 30, 900)
 
 
@@ -160,36 +160,36 @@ class Measurement:
                 continue
             cell = Cell(info["kernel"], program.name, program.system, program.compiler_name,
                         workers, info["least"])
-            cell.take(*self.visit(cell, runs=1))
+            cell.take(*self.visit(cell, runs=5))
             if not cell.seconds or not cell.tasks:
                 return wanted
-            slowest = max(slowest, cell.median)
+            slowest = max(slowest, min(cell.seconds))  # the best: a busy moment is no reason
         # Each step of one in fib's size is a factor of 1.618 in tasks.
         steps = math.log(max(self.plan.run_seconds / slowest, 1)) / math.log((1 + 5**0.5) / 2)
         return min(wanted, info["least"] + int(steps))
 
-    def measure_group(self, kernel, workers, sizes, budget):
-        """All systems, one kernel, one number of workers."""
+    def make_group(self, kernel, workers, sizes):
+        """The cells that are compared with each other: one kernel, one number of workers."""
         cells = self.make_cells(kernel, workers)
         if workers == self.plan.usable:
             cells += self.oversubscribed_cells(kernel)
         for cell in cells:
             cell.size = sizes.get(cell.program, cell.size)
-        begin = time.monotonic()
-        rounds = 0
-        while any(self.lacks_runs(c) for c in cells):
-            for cell in cells[rounds % len(cells):] + cells[:rounds % len(cells)]:
-                if not self.lacks_runs(cell):
-                    continue
-                self.say(f"{kernel}, {workers} worker{'s' * (workers > 1)}, round {rounds + 1}: "
-                         f"{cell.program}")
-                self.measure_once(cell)
-                if time.monotonic() - begin > budget and all(c.seconds or c.errors for c in cells):
-                    break
-            rounds += 1
-            if time.monotonic() - begin > budget:
-                break
-        self.cells += cells
+        return cells
+
+    def measure_round(self, groups, number, wanted):
+        """One visit to every cell that is `wanted`; False when the time is up."""
+        for cells in groups:
+            first = number % len(cells) if cells else 0
+            for cell in cells[first:] + cells[:first]:
+                if number > 0 and time.monotonic() - self.begin > self.plan.deadline:
+                    return False
+                if self.lacks_runs(cell) and wanted(cell, cells):
+                    plural = "s" * (cell.workers > 1)
+                    self.say(f"round {number + 1}: {cell.kernel}, {cell.workers} worker{plural}: "
+                             f"{cell.program}")
+                    self.measure_once(cell)
+        return True
 
     def measure_once(self, cell):
         """One visit. The first one finds out how long a run takes: a long run needs no warm-up and
@@ -206,18 +206,34 @@ class Measurement:
             cell.take(*self.visit(cell, runs=3))
 
     def lacks_runs(self, cell):
-        return not cell.errors and len(cell.seconds) < self.plan.runs
+        """Whether to go on; minutes of the same thing teach less than the next kernel."""
+        n, total = len(cell.seconds), sum(cell.seconds)
+        enough = n >= self.plan.runs or (n >= 5 and total > 10) or (n >= 3 and total > 60)
+        return not cell.errors and not enough
 
     def run(self, kernels):
-        """Measure; the time that is left is shared fairly among what is left to do."""
-        groups = [(k, w) for k in kernels for w in self.plan.workers]
-        sizes = {}
-        for i, (kernel, workers) in enumerate(groups):
-            if kernel not in sizes:
-                sizes[kernel] = self.choose_sizes(kernel)
-            left = self.plan.deadline - (time.monotonic() - self.begin)
-            self.measure_group(kernel, workers, sizes[kernel], left / (len(groups) - i))
+        """Measure every cell once, then again and again until all have been measured enough or
+        the time is up. Rows far behind the fastest come last: they need no third digit."""
+        groups = []
+        for kernel in kernels:
+            self.say(f"{kernel}: choosing sizes")
+            sizes = self.choose_sizes(kernel)
+            groups += [self.make_group(kernel, w, sizes) for w in self.plan.workers]
+        self.cells = [cell for cells in groups for cell in cells]
+        number = 0
+        in_time = self.measure_round(groups, number, lambda cell, cells: True)
+        for wanted in (keeps_up, lambda cell, cells: True):
+            while in_time and any(self.lacks_runs(c) and wanted(c, g) for g in groups for c in g):
+                number += 1
+                in_time = self.measure_round(groups, number, wanted)
         return self.cells
+
+
+def keeps_up(cell, cells):
+    """Within three times the fastest of its group, by the task."""
+    def pace(c):
+        return c.median / (c.tasks or 1)
+    return pace(cell) <= 3 * min(pace(c) for c in cells if c.seconds)
 
 
 PROBES = {  # name: argument when quick, argument otherwise

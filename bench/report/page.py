@@ -90,10 +90,10 @@ def plot(cells):
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" '
                      'stroke-width="2"/>')
         parts += [f'<circle cx="{x(w):.1f}" cy="{y(s):.1f}" r="3.5" fill="{colour}">'
-                  f"<title>{escape(program)}, {w} workers: {s:.2f}</title></circle>"
+                  f"<title>{escape(program)}, {w} workers: {text.plain(s)}</title></circle>"
                   for w, s in points]
         parts.append(f'<text x="{WIDTH - RIGHT + 6}" y="{labels[program] + 4:.1f}" '
-                     f'style="fill:{colour}">{escape(program)} {points[-1][1]:.2f}</text>')
+                     f'style="fill:{colour}">{escape(program)} {text.plain(points[-1][1])}</text>')
     parts.append("</svg>")
     return "\n".join(parts)
 

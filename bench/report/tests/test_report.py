@@ -110,6 +110,42 @@ class Trees(unittest.TestCase):
                 self.assertEqual(done.stdout, "")
 
 
+class Rounds(unittest.TestCase):
+    """A measurement whose visits are made up: no process is started."""
+
+    def measure(self, seconds, runs, deadline=1e9):
+        info = {"kernel": "fib", "group": "", "least": 20, "quick": 20, "full": 20,
+                "serial_only": False, "needs_data": False}
+        found = [type("P", (), {"name": n, "system": n.split("-")[0], "compiler_name": "gcc",
+                                "kernels": {"fib": info}})() for n in seconds]
+        plan = measure.Plan(True, [1], runs, 2, deadline)
+        measurement = measure.Measurement(found, plan, None, lambda step: None)
+        order = []
+
+        def visit(cell, runs, warmups=1):
+            order.append(cell.program)
+            line = {"answer": 1, "expected": 1, "tasks": 1, "rss_kib": 1, "ok": True,
+                    "seconds": seconds[cell.program], "cpu_seconds": 0.0}
+            return ([line] * runs, None) if seconds[cell.program] else ([], "killed by signal 6")
+        measurement.visit = visit
+        return {c.program: c for c in measurement.run(["fib"])}, order
+
+    def test_enough_runs_and_turns(self):
+        cells, order = self.measure({"weft-gcc": 0.5, "tbb-gcc": 0.6, "serial-gcc": 0.001}, 5)
+        self.assertTrue(all(len(c.seconds) >= 5 for c in cells.values()))
+        self.assertEqual(order[:4], ["weft-gcc", "tbb-gcc", "serial-gcc", "serial-gcc"])
+
+    def test_a_crash_is_visited_once(self):
+        cells, order = self.measure({"weft-gcc": 0.5, "tbb-gcc": None}, 5)
+        self.assertEqual(order.count("tbb-gcc"), 1)
+        self.assertEqual(cells["tbb-gcc"].errors, ["killed by signal 6"])
+        self.assertTrue(cells["weft-gcc"].ok)
+
+    def test_every_cell_is_measured_even_late(self):
+        cells, _ = self.measure({"weft-gcc": 0.5, "tbb-gcc": 0.6}, 5, deadline=-1)
+        self.assertEqual([len(c.seconds) for c in cells.values()], [1, 1])
+
+
 class Figures(unittest.TestCase):
     def test_a_wrong_answer_does_not_count(self):
         c = cell("fib", "weft-gcc", 1, [])
