@@ -39,6 +39,20 @@
 #define weft__cas_seq_cst(p, expected, v) \
     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
+/* Compare a word with a value and drop it, in a relaxed load: nonzero if they differ. Compilers do not
+ * fold an atomic load into the comparison; on the two paths that are made of little else the
+ * instruction it takes is worth saving. */
+#if defined(__x86_64__) && defined(__LP64__) && defined(__OPTIMIZE__)
+#define weft__differs_relaxed(p, v)                                                                \
+    __extension__({                                                                                \
+        int differs_;                                                                              \
+        __asm__ volatile("cmpq %2, %1" : "=@ccne"(differs_) : "m"(*(p)), "re"(v));                 \
+        differs_;                                                                                  \
+    })
+#else
+#define weft__differs_relaxed(p, v) (weft__load_relaxed(p) != (v))
+#endif
+
 /* Keep the compiler, not the processor, from reordering memory accesses across this point. The
  * processor's half is done by the other side with membarrier() (edge lane.raid). */
 #define weft__compiler_barrier() __asm__ volatile("" ::: "memory")
