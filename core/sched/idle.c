@@ -261,7 +261,6 @@ static int is_work_left(weft__worker *worker)
 static void doze(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
-    uint32_t value = weft__ec_value(&worker->ec);
     /* edge idle.sleepers (seq_cst): announced before the last look. */
     weft__store_seq_cst(&worker->asleep, 1);
     weft__fetch_add_seq_cst(&runtime->sleepers, 1);
@@ -272,9 +271,14 @@ static void doze(weft__worker *worker)
         return;
     }
     WEFT__COUNT(worker, sleeps, 1);
-    /* edge idle.claim (acquire): what the waker did before */
-    while (weft__load_acquire(&worker->asleep) != 0)
+    for (;;) {
+        /* Anew each time: the waker of an earlier sleep may post only now. */
+        uint32_t value = weft__ec_value(&worker->ec);
+        /* edge idle.claim (acquire): what the waker did before */
+        if (weft__load_acquire(&worker->asleep) == 0)
+            break;
         weft__ec_wait(&worker->ec, value);
+    }
     WEFT__COUNT(worker, wakes, 1);
 }
 
