@@ -39,7 +39,8 @@ def parse(argv):
                         help="small problems, within 90 seconds; works offline")
     parser.add_argument("--kernel", "--kernels", metavar="A,B", help="only these kernels")
     parser.add_argument("--system", "--systems", metavar="A,B",
-                        help="only these programs or systems (the serial twins always run)")
+                        help="only these peers; weft and the serial twins always run, weft-gcc "
+                             "or weft-clang picks one of them")
     parser.add_argument("--workers", metavar="LIST",
                         help="numbers of workers, for example 1,2,4; default: 1, 2, 4 … and all "
                              "usable processors")
@@ -94,7 +95,10 @@ def pick_programs(words, found):
         if not any(word in (p.name, p.system) for p in found):
             raise Complaint(f"--system: unknown system: '{word}' (there are "
                             f"{', '.join(p.name for p in found)})")
-    return [p for p in found if p.system == "serial" or {p.name, p.system} & set(chosen)]
+    always = {"serial"}
+    if not any(word.split("-")[0] == "weft" for word in chosen):
+        always.add("weft")  # what the peers are compared with
+    return [p for p in found if p.system in always or {p.name, p.system} & set(chosen)]
 
 
 def print_list(found, kernels):
