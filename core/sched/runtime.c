@@ -193,7 +193,8 @@ static void stop_threads(weft_runtime *runtime)
 {
     /* edge idle.stop (seq_cst): see the head of this file */
     weft__store_seq_cst(&runtime->stopping, 1);
-    weft__runtime_wake_all(runtime);
+    if (runtime->started > 0) /* else there may be no array of workers to look at */
+        weft__runtime_wake_all(runtime);
     for (unsigned id = 0; id < runtime->started; id++) {
         int rc = pthread_join(runtime->workers[id].thread, NULL);
         weft_assert(rc == 0);
