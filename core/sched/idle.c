@@ -53,11 +53,15 @@ static weft_task *from_injector(weft__worker *worker)
     weft__link *entry = weft__injector_take_all(&worker->runtime->injector);
     if (entry == NULL)
         return NULL;
+    int are_others = entry->next != NULL;
     while (entry->next != NULL) {
         weft__link *older = entry->next;
         weft__worker_push(worker, (weft_task *)(void *)entry);
         entry = older;
     }
+    /* While we held them nobody could see them, and whoever looked may be asleep by now. */
+    if (are_others)
+        weft__runtime_notify(worker->runtime, worker);
     return (weft_task *)(void *)entry;
 }
 
