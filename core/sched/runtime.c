@@ -119,7 +119,8 @@ static int init_worker(weft_runtime *runtime, unsigned id, int cpu, const unsign
     worker->cpu = cpu;
     worker->random = (uint64_t)(id + 1) * UINT64_C(0x9E3779B97F4A7C15);
     worker->lane.attention_ = runtime->rest;
-    worker->victims = runtime->victims + (size_t)id * (runtime->worker_count - 1);
+    if (runtime->victims != NULL)
+        worker->victims = runtime->victims + (size_t)id * (runtime->worker_count - 1);
     set_victims(worker, distance);
     weft__ec_init(&worker->ec);
     int rc = weft_deque_init(&worker->deque, 0);
@@ -199,6 +200,9 @@ static void stop_threads(weft_runtime *runtime)
         int rc = pthread_join(runtime->workers[id].thread, NULL);
         weft_assert(rc == 0);
     }
+    /* edge runtime.wakers (acquire): their last access; they are at most a wake-up from done. */
+    while (weft__load_acquire(&runtime->wakers) > 0)
+        (void)sched_yield();
 }
 
 static void free_runtime(weft_runtime *runtime)
@@ -233,7 +237,8 @@ int weft_runtime_create(weft_runtime **out, const weft_config *config)
     if (rc == 0)
         rc = start_workers(runtime);
     if (rc != 0) {
-        stop_threads(runtime);
+        if (runtime->started > 0)
+            stop_threads(runtime);
         free_runtime(runtime);
         return rc;
     }

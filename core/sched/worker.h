@@ -58,7 +58,7 @@ struct weft__worker {
         void *arg;
         weft__fiber *fiber;
     } parked;
-    unsigned *victims;                /* other workers, nearest first */
+    unsigned *victims;                /* other workers, nearest first; NULL: there are none */
     unsigned ring_end[WEFT__RINGS];   /* victims[ring_end[r - 1] ... ring_end[r]) are equally far */
     int cpu;                          /* to run on, or -1 */
     weft__fiber native;               /* the thread's own stack */
@@ -92,6 +92,7 @@ struct weft_runtime {
     uint64_t fork_count;    /* of the process that created it */
     uint32_t stopping;
     uint32_t runs;          /* weft_runtime_run() calls in progress */
+    uint32_t wakers;        /* foreign threads in the middle of waking a fiber of ours */
     int is_stood_on;        /* a forked child's only thread stands on one of the fibers */
     weft__fiber_pool fibers;
 };
