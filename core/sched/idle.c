@@ -10,11 +10,11 @@
  * All of these are sequentially consistent, so one of the two sees the other. Work that a busy
  * worker keeps private is the hard case, because a spawn has no fence. The sleeper's question makes
  * the next spawn publish; its membarrier() makes a spawn before it visible to the last look.
- * While anybody sleeps every lane stays hungry, so a region that starts after a long pause
- * publishes its very first task and wakes a sleeper with it.
  *
- * A worker that finds work, and was the only one searching, wakes the next if it leaves more
- * behind: one after another as long as there is work, never a herd.
+ * Searching is a duty: while anybody sleeps and nobody searches, every lane is hungry, so that the
+ * next spawn anywhere publishes and wakes a sleeper. A lane that calms down has made sure that
+ * somebody searches (spawn.c). The last to stop searching, be it to sleep or to work, makes all
+ * lanes hungry again, and wakes the next if it sees more work: one after another, never a herd.
  *
  * Spinning is bounded in time, not in rounds: a pause instruction lasts 4 to 140 cycles.
  *
@@ -194,8 +194,8 @@ static int claim_wake(weft_runtime *runtime, weft__worker *worker)
 
 static int wake_worker(weft_runtime *runtime, weft__worker *worker)
 {
-    /* relaxed: a hint, the claim decides */
-    if (weft__load_relaxed(&worker->asleep) == 0 || !claim_wake(runtime, worker))
+    /* edge idle.stop (seq_cst): behind the store of `stopping`, as the sleeper announces first. */
+    if (weft__load_seq_cst(&worker->asleep) == 0 || !claim_wake(runtime, worker))
         return 0;
     weft__ec_post(&worker->ec);
     return 1;
@@ -243,13 +243,18 @@ static int has_work(weft__worker *victim, int can_raid)
     return attention == WEFT__CALM || attention == WEFT__HUNGRY;
 }
 
+static void ask_everybody(weft_runtime *runtime)
+{
+    for (unsigned i = 0; i < runtime->worker_count; i++)
+        (void)weft__lane_ask(&runtime->workers[i].lane);
+}
+
 /* The last look of a worker that has announced its sleep. */
 static int is_work_left(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
     unsigned others = runtime->worker_count - 1;
-    for (unsigned i = 0; i < others; i++)
-        (void)weft__lane_ask(&runtime->workers[worker->victims[i]].lane);
+    ask_everybody(runtime);
     if (runtime->can_raid && others > 0)
         weft__hook_membarrier();
     if (is_stopping(runtime) || !weft__injector_is_empty(&runtime->injector))
@@ -286,8 +291,8 @@ static void doze(weft__worker *worker)
     WEFT__COUNT(worker, wakes, 1);
 }
 
-/* A searching worker has found something. If nobody searches any more and there is more to be
- * found, somebody else should. */
+/* A searching worker has found something. If it was the last, and others sleep, the duty to search
+ * goes back to all lanes, or to a sleeper if there is more to be found right now. */
 static void leave_search(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
@@ -295,9 +300,10 @@ static void leave_search(weft__worker *worker)
     uint32_t searching = weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1);
     if (searching != 1 || weft__load_seq_cst(&runtime->sleepers) == 0) /* edge idle.sleepers */
         return;
+    ask_everybody(runtime);
     int is_more = !weft__injector_is_empty(&runtime->injector);
     for (unsigned i = 0; !is_more && i < runtime->worker_count; i++)
-        is_more = weft_deque_size(&runtime->workers[i].deque) > 0;
+        is_more = !weft__deque_is_empty(&runtime->workers[i].deque);
     if (is_more)
         weft__runtime_notify(runtime, worker);
 }

@@ -103,10 +103,12 @@ void weft__lane_leave(weft__lane *lane, uintptr_t rest)
 
 int weft__lane_ask(weft__lane *lane)
 {
-    uintptr_t seen = weft__load_relaxed(&lane->attention_); /* relaxed: a hint, spares the swap */
+    /* edge idle.hunger (seq_cst): a worker that falls asleep asks after it has announced itself; if
+     * it finds the owner BUSY here, the owner has yet to calm down and to look for sleepers. */
+    uintptr_t seen = weft__load_seq_cst(&lane->attention_);
     if (seen != WEFT__CALM)
         return 0;
-    /* edge idle.hunger (seq_cst): a worker that falls asleep asks after it has announced itself. */
+    /* edge idle.hunger (seq_cst): as above */
     return weft__cas_seq_cst(&lane->attention_, &seen, WEFT__HUNGRY);
 }
 

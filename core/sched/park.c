@@ -53,7 +53,7 @@ static void publish_all(weft__worker *worker)
         task = older;
     }
     weft__store_relaxed(&worker->lane.youngest_, NULL); /* relaxed: raiders are shut out */
-    weft__lane_leave(&worker->lane, worker->runtime->rest);
+    weft__worker_calm(worker, 0); /* the overflow list is not for thieves */
 }
 
 /* A fiber to stand on while this one waits. Without memory there is nothing better to do than to
@@ -116,11 +116,17 @@ static void wake_fiber(weft__fiber *fiber)
     fiber->item.state_ = (uintptr_t)&weft__fiber_type; /* published by the push */
     if (worker != NULL && worker->runtime == runtime) {
         weft__worker_push(worker, &fiber->item);
-    } else {
-        worker = NULL;
-        weft__injector_push(&runtime->injector, (weft__link *)(void *)&fiber->item);
+        weft__runtime_notify(runtime, worker);
+        return;
     }
-    weft__runtime_notify(runtime, worker);
+    /* Nothing else keeps a foreign runtime alive: once pushed, the fiber may run to its end, and
+     * the runtime be destroyed, while we still look for sleepers.
+     * relaxed: the push makes it visible to whoever runs the fiber, hence to the destroyer. */
+    weft__fetch_add_relaxed(&runtime->wakers, 1);
+    weft__injector_push(&runtime->injector, (weft__link *)(void *)&fiber->item);
+    weft__runtime_notify(runtime, NULL);
+    /* edge runtime.wakers (release): the last touch of the runtime. */
+    weft__fetch_add_acq_rel(&runtime->wakers, (uint32_t)-1);
 }
 
 void weft__wake(weft__waiter *waiter)

@@ -237,8 +237,7 @@ int weft_runtime_create(weft_runtime **out, const weft_config *config)
     if (rc == 0)
         rc = start_workers(runtime);
     if (rc != 0) {
-        if (runtime->started > 0)
-            stop_threads(runtime);
+        stop_threads(runtime);
         free_runtime(runtime);
         return rc;
     }

@@ -14,20 +14,26 @@
 #include "hooks.h"
 #include "lane.h"
 
-int weft__worker_attend(weft__worker *worker, const weft_task *popped)
+void weft__worker_calm(weft__worker *worker, size_t published)
 {
     weft_runtime *runtime = worker->runtime;
-    int lost = weft__lane_enter(&worker->lane, popped);
-    size_t published = weft__lane_publish(&worker->lane, &worker->deque);
     weft__lane_leave(&worker->lane, runtime->rest);
     WEFT__COUNT(worker, published, published);
     /* edge idle.hunger (seq_cst): a sleeper announces itself, then asks; we calm down, then look
-     * for sleepers. One of the two sees the other, so no sleeper is forgotten. */
+     * for sleepers. One of the two sees the other, so no sleeper is forgotten. What was published
+     * makes somebody search; with nothing to publish we stay hungry until there is. */
     if (weft__load_seq_cst(&runtime->sleepers) > 0) {
-        (void)weft__lane_ask(&worker->lane);
         if (published > 0)
             weft__runtime_notify(runtime, worker);
+        else if (weft__load_seq_cst(&runtime->searching) == 0) /* edge idle.sleepers (seq_cst) */
+            (void)weft__lane_ask(&worker->lane);
     }
+}
+
+int weft__worker_attend(weft__worker *worker, const weft_task *popped)
+{
+    int lost = weft__lane_enter(&worker->lane, popped);
+    weft__worker_calm(worker, weft__lane_publish(&worker->lane, &worker->deque));
     return lost;
 }
 

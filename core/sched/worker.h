@@ -113,6 +113,10 @@ void weft__worker_unbind_thread(void);
  * raider has `popped`. */
 int weft__worker_attend(weft__worker *worker, const weft_task *popped);
 
+/* Owner: leave the lane after `published` tasks have become public. With sleepers about, they make
+ * somebody search; without any the lane stays hungry, unless somebody searches already. */
+void weft__worker_calm(weft__worker *worker, size_t published);
+
 /* ---- park.c ---- */
 
 /* Suspend the calling fiber, or put the calling plain thread to sleep, until `waiter` is woken.
