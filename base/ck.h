@@ -3,8 +3,8 @@
  *
  * Taken from it: the Treiber stack whose whole content is popped with one exchange (hence free of
  * ABA, unbounded, without allocation) and the event count. Its operations are inline assembly that
- * ThreadSanitizer cannot see, so each is announced as a release or an acquire of the object, and the
- * plain accesses inside are hidden. */
+ * ThreadSanitizer cannot see, so each is announced as a release or an acquire of the object, and
+ * the plain accesses inside are hidden. */
 #ifndef WEFT_BASE_CK_H
 #define WEFT_BASE_CK_H
 
@@ -24,25 +24,39 @@ void AnnotateIgnoreWritesBegin(const char *file, int line);
 void AnnotateIgnoreWritesEnd(const char *file, int line);
 #endif
 
-WEFT__INLINE void weft__ck_enter(void *object)
+/* Around each operation: what it publishes, then its accesses unseen, then what it has learnt. Only
+ * the edges an operation really makes are announced, lest others' races be hidden. */
+WEFT__INLINE void weft__ck_release(void *object)
 {
 #ifdef WEFT__TSAN
     __tsan_release(object);
-    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
 #else
     (void)object;
 #endif
 }
 
-WEFT__INLINE void weft__ck_leave(void *object)
+WEFT__INLINE void weft__ck_acquire(void *object)
+{
+#ifdef WEFT__TSAN
+    __tsan_acquire(object);
+#else
+    (void)object;
+#endif
+}
+
+WEFT__INLINE void weft__ck_hide(void)
+{
+#ifdef WEFT__TSAN
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+#endif
+}
+
+WEFT__INLINE void weft__ck_show(void)
 {
 #ifdef WEFT__TSAN
     AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
     AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
-    __tsan_acquire(object);
-#else
-    (void)object;
 #endif
 }
 
@@ -52,25 +66,30 @@ typedef struct ck_stack weft__ck_stack;
 
 WEFT__INLINE void weft__ck_stack_push(weft__ck_stack *stack, struct ck_stack_entry *entry)
 {
-    weft__ck_enter(stack);
+    weft__ck_release(stack);
+    weft__ck_hide();
+    /* The library orders stores only before the swap that publishes; a release orders loads as
+     * well (aarch64: dmb ish; x86-64: nothing). */
+    ck_pr_fence_release();
     ck_stack_push_upmc(stack, entry);
-    weft__ck_leave(stack);
+    weft__ck_show();
 }
 
 /* The entries, newest first, or NULL. */
 WEFT__INLINE struct ck_stack_entry *weft__ck_stack_take_all(weft__ck_stack *stack)
 {
-    weft__ck_enter(stack);
+    weft__ck_hide();
     struct ck_stack_entry *newest = ck_stack_batch_pop_upmc(stack);
-    weft__ck_leave(stack);
+    weft__ck_show();
+    weft__ck_acquire(stack);
     return newest;
 }
 
 WEFT__INLINE int weft__ck_stack_is_empty(weft__ck_stack *stack)
 {
-    weft__ck_enter(stack);
+    weft__ck_hide();
     int is_empty = ck_pr_load_ptr(&stack->head) == NULL;
-    weft__ck_leave(stack);
+    weft__ck_show();
     return is_empty;
 }
 
@@ -89,26 +108,29 @@ WEFT__INLINE void weft__ec_init(weft__ec *ec)
 
 WEFT__INLINE uint32_t weft__ec_value(weft__ec *ec)
 {
-    weft__ck_enter(ec);
+    weft__ck_hide();
     uint32_t value = ck_ec32_value(ec);
-    weft__ck_leave(ec);
+    weft__ck_show();
+    weft__ck_acquire(ec);
     return value;
 }
 
 /* Count one event and wake whoever sleeps; no system call when nobody does. */
 WEFT__INLINE void weft__ec_post(weft__ec *ec)
 {
-    weft__ck_enter(ec);
+    weft__ck_release(ec);
+    weft__ck_hide();
     ck_ec32_inc(ec, &weft__ec_mode);
-    weft__ck_leave(ec);
+    weft__ck_show();
 }
 
 /* Sleep until the count is no longer `value`; may return earlier: look again. */
 WEFT__INLINE void weft__ec_wait(weft__ec *ec, uint32_t value)
 {
-    weft__ck_enter(ec);
+    weft__ck_hide();
     (void)ck_ec32_wait(ec, &weft__ec_mode, value, NULL);
-    weft__ck_leave(ec);
+    weft__ck_show();
+    weft__ck_acquire(ec);
 }
 
 #endif
