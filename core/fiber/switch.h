@@ -54,6 +54,14 @@ WEFT__INLINE void weft__context_switch(weft__context *from, weft__context *to)
 
 #elif defined(__aarch64__) && defined(__LP64__)
 
+/* An ordinary register on Linux, which a compiler may keep a value in across the switch; elsewhere
+ * the system's own. */
+#if defined(__ANDROID__) || defined(__APPLE__)
+#define WEFT__CLOBBER_X18
+#else
+#define WEFT__CLOBBER_X18 , "x18"
+#endif
+
 WEFT__INLINE void weft__context_switch(weft__context *from, weft__context *to)
 {
     register weft__context *source __asm__("x0") = from;
@@ -71,7 +79,7 @@ WEFT__INLINE void weft__context_switch(weft__context *from, weft__context *to)
                      :
                      : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
                        "x14", "x15", "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25",
-                       "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
+                       "x26", "x27", "x28", "x30" WEFT__CLOBBER_X18, "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
                        "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",
                        "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
                        "v30", "v31", "memory", "cc");
