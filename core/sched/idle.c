@@ -16,7 +16,8 @@
  * somebody searches (spawn.c). The last to stop searching, be it to sleep or to work, makes all
  * lanes hungry again, and wakes the next if it sees more work: one after another, never a herd.
  *
- * Spinning is bounded in time, not in rounds: a pause instruction lasts 4 to 140 cycles.
+ * Spinning is bounded in time, not in rounds: a pause instruction lasts 4 to 140 cycles. The bound
+ * itself adapts between spin_ns and an eighth of it, by whether spinning has paid lately.
  *
  * Rejected:
  *   - waking somebody for each spawn: thousands of wake-ups, most of which find nothing;
@@ -35,6 +36,8 @@
 #define INJECTOR_EVERY 61 /* items after which outside work is looked at first; prime */
 #define RAID_PATIENCE_NS (20 * WEFT_USEC)
 #define RELAX_MAX 16
+#define PATIENCE_SHARE_MIN 8 /* patience falls to this share of the time to spin, not lower */
+#define REGRET_NS (100 * WEFT_USEC) /* a sleep shorter than this was not worth falling asleep */
 
 /* ---- looking ------------------------------------------------------------------------------ */
 
@@ -136,6 +139,11 @@ static int is_stopping(const weft_runtime *runtime)
     return weft__load_seq_cst(&runtime->stopping) != 0;
 }
 
+static int64_t min_ns(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void relax_for(unsigned round)
 {
     unsigned pauses = round < RELAX_MAX ? round + 1 : RELAX_MAX;
@@ -143,7 +151,18 @@ static void relax_for(unsigned round)
         weft__relax();
 }
 
-/* Search until something is found, the time to spin is over, or the runtime stops. */
+/* How long to look before sleeping next time. Waiting that paid makes a worker patient at once,
+ * waiting in vain halves its patience: a trickle of tasks does not keep it spinning between them. */
+static void learn(weft__worker *worker, int paid)
+{
+    int64_t spin_ns = worker->runtime->spin_ns;
+    if (paid)
+        worker->patience_ns = spin_ns;
+    else if (worker->patience_ns > spin_ns / PATIENCE_SHARE_MIN)
+        worker->patience_ns /= 2;
+}
+
+/* Search until something is found, patience is over, or the runtime stops. */
 static weft_task *hunt(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
@@ -154,24 +173,27 @@ static weft_task *hunt(weft__worker *worker)
         weft_task *item = from_injector(worker);
         if (item == NULL)
             item = steal_round(worker, &contended);
+        if (item != NULL && begin != 0)
+            learn(worker, 1);
         if (item != NULL || is_stopping(runtime))
             return item;
         if (contended)
             continue;
         int64_t now = weft_now();
-        if (round == 0) {
+        if (begin == 0) {
             begin = now;
-            raid_at = now + (runtime->spin_ns < RAID_PATIENCE_NS ? runtime->spin_ns
-                                                                 : RAID_PATIENCE_NS);
-            if (runtime->spin_ns == 0)
+            raid_at = now + min_ns(worker->patience_ns, RAID_PATIENCE_NS);
+            if (worker->patience_ns == 0)
                 (void)sched_yield(); /* let whoever was just asked answer */
         } else if (now >= raid_at) {
             item = raid_round(worker);
             if (item != NULL)
                 return item;
             raid_at = now + RAID_PATIENCE_NS;
-            if (now - begin >= runtime->spin_ns)
+            if (now - begin >= worker->patience_ns) {
+                learn(worker, 0);
                 return NULL;
+            }
         }
         relax_for(round);
     }
@@ -280,6 +302,7 @@ static void doze(weft__worker *worker)
         return;
     }
     WEFT__COUNT(worker, sleeps, 1);
+    int64_t asleep_at = weft_now();
     for (;;) {
         /* Anew each time: the waker of an earlier sleep may post only now. */
         uint32_t value = weft__ec_value(&worker->ec);
@@ -289,6 +312,8 @@ static void doze(weft__worker *worker)
         weft__ec_wait(&worker->ec, value);
     }
     WEFT__COUNT(worker, wakes, 1);
+    if (weft_now() - asleep_at < REGRET_NS)
+        learn(worker, 1);
 }
 
 /* A searching worker has found something. If it was the last, and others sleep, the duty to search

@@ -117,6 +117,7 @@ static int init_worker(weft_runtime *runtime, unsigned id, int cpu, const unsign
     worker->runtime = runtime;
     worker->id = id;
     worker->cpu = cpu;
+    worker->patience_ns = runtime->spin_ns;
     worker->random = (uint64_t)(id + 1) * UINT64_C(0x9E3779B97F4A7C15);
     worker->lane.attention_ = runtime->rest;
     if (runtime->victims != NULL)

@@ -51,6 +51,7 @@ struct weft__worker {
     unsigned tick;         /* items executed, for fairness towards the injector */
     unsigned ticket;       /* raids begun */
     uint64_t random;       /* state of a xorshift generator */
+    int64_t patience_ns;   /* how long to look for work before sleeping: idle.c */
     weft_task *overflow;   /* items for which the deque had no memory, linked by prev_ */
     struct {               /* what to do for the fiber that has just suspended */
         weft__commit *commit;
