@@ -26,7 +26,7 @@ int64_t weft_in(int64_t distance_ns)
 
 const char *weft_strerror(int code)
 {
-    const char *text = strerrordesc_np(code < 0 ? -code : code);
+    const char *text = strerrordesc_np(code < 0 ? (int)-(int64_t)code : code);
     return text != NULL ? text : "unknown error";
 }
 
