@@ -66,9 +66,14 @@ static void pass_on(int signal_number, siginfo_t *info, void *context)
     } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
         previous.sa_handler(signal_number);
     } else {
-        /* Back to the faulting instruction, which now has its usual effect. */
+        int is_sent = info->si_code <= 0; /* by kill() or raise(), not by an instruction */
         struct sigaction usual = {.sa_handler = SIG_DFL};
+        if (is_sent && previous.sa_handler == SIG_IGN)
+            return;
+        /* Back to the faulting instruction, which now has its usual effect. */
         (void)sigaction(signal_number, &usual, NULL);
+        if (is_sent)
+            (void)raise(signal_number);
     }
 }
 
