@@ -10,6 +10,7 @@
 #include "on_workers.h"
 
 #include <dirent.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <weft/atomic.h>
 
 #include "sanitize.h"
 
@@ -28,10 +30,10 @@
 #endif
 #define LESS_IF_SANITIZED(native, sanitized) (SANITIZED ? (sanitized) : (native))
 
-/* How long anything that must happen may take before it counts as never: long, for a busy machine. */
+/* How long what must happen may take before it counts as never: long, for a busy machine. */
 #define LIVENESS_NS (60 * WEFT_SEC)
 
-/* ---- children ----------------------------------------------------------------------------- */
+/* ---- children -------------------------------------------------------------------------------- */
 
 typedef struct child_end {
     int status; /* as from waitpid() */
@@ -46,8 +48,8 @@ static inline child_end end_of_child(pid_t child, int errors_fd)
     for (;;) {
         char rest[256];
         size_t room = sizeof(end.errors) - 1 - used;
-        ssize_t got = read(errors_fd, room > 0 ? end.errors + used : rest,
-                           room > 0 ? room : sizeof(rest));
+        ssize_t got =
+            read(errors_fd, room > 0 ? end.errors + used : rest, room > 0 ? room : sizeof(rest));
         if (got <= 0)
             break;
         used += room > 0 ? (size_t)got : 0;
@@ -58,7 +60,7 @@ static inline child_end end_of_child(pid_t child, int errors_fd)
 }
 
 /* Run body(arg) in a forked child; a line that it answers with goes to its stderr, and makes its
- * exit status 1. Callable from a fiber as well. */
+ * exit status 1. A fiber may call it as well. */
 static inline child_end in_child(int (*body)(void *arg), void *arg)
 {
     int ends[2];
@@ -67,6 +69,7 @@ static inline child_end in_child(int (*body)(void *arg), void *arg)
         return failed;
     pid_t child = fork();
     if (child == 0) {
+        (void)signal(SIGSEGV, SIG_DFL); /* not to the test framework */
         (void)dup2(ends[1], STDERR_FILENO);
         close(ends[0]);
         close(ends[1]);
@@ -97,7 +100,8 @@ static inline int is_death(const child_end *end, int signal_number, const char *
 static inline void expect_success(const child_end *end)
 {
     if (!is_success(end))
-        fail_msg("the child ended with status %#x and said: %s", (unsigned)end->status, end->errors);
+        fail_msg("the child ended with status %#x and said: %s", (unsigned)end->status,
+                 end->errors);
 }
 
 static inline void expect_death(const child_end *end, int signal_number, const char *words)
@@ -107,7 +111,7 @@ static inline void expect_death(const child_end *end, int signal_number, const c
                  signal_number, words, (unsigned)end->status, end->errors);
 }
 
-/* ---- /proc -------------------------------------------------------------------------------- */
+/* ---- /proc ----------------------------------------------------------------------------------- */
 
 static inline size_t count_lines(const char *path)
 {
@@ -166,12 +170,7 @@ static inline size_t each_worker_thread(const char *key, long *sum)
     return count;
 }
 
-static inline size_t count_worker_threads(void)
-{
-    return each_worker_thread("Pid:", NULL);
-}
-
-/* ---- time --------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static inline void sleep_ns(int64_t ns)
 {
@@ -195,13 +194,30 @@ static inline int64_t soak_ns(void)
     return text == NULL ? 0 : strtol(text, NULL, 10) * WEFT_SEC;
 }
 
-/* Wait in the calling thread until *word is at least `value`. Nonzero: it became so in time. */
-static inline int wait_for(const unsigned *word, unsigned value)
+/* Threads get their name, and vanish from /proc, a moment after they begin and have been joined. */
+static inline int are_worker_threads(size_t count)
 {
     int64_t end = weft_now() + LIVENESS_NS;
-    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) < value)
+    while (each_worker_thread("Pid:", NULL) != count) {
         if (weft_now() > end)
             return 0;
+        sleep_ns(100 * WEFT_USEC);
+    }
+    return 1;
+}
+
+/* Wait until *word is at least `value`, on the calling thread, which touches nothing of weft's.
+ * Nonzero: it became so in time. */
+static inline int wait_for(const unsigned *word, unsigned value)
+{
+    int64_t begin = weft_now();
+    while (weft__load_acquire(word) < value) {
+        int64_t waited = weft_now() - begin;
+        if (waited > LIVENESS_NS)
+            return 0;
+        if (waited > 200 * WEFT_USEC)
+            (void)sched_yield(); /* there may be more threads than processors */
+    }
     return 1;
 }
 

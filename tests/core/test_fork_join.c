@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_fork_join.c — tasks run exactly once, give the right results, and are joined on every way out.
+/* test_fork_join.c — tasks run exactly once, answer right, and are joined on every way out.
  *
  * ctest: TIMEOUT 90
  *
@@ -18,7 +18,7 @@
 #include "sched/worker.h"
 #include "sys.h"
 
-/* ---- answers that are known ---------------------------------------------------------------- */
+/* ---- answers that are known ------------------------------------------------------------------ */
 
 WEFT_TASK(long, fib, int, n)
 {
@@ -168,7 +168,7 @@ static void test_plain_threads(void **state)
     }
 }
 
-/* ---- forms of tasks ---------------------------------------------------------------------------- */
+/* ---- forms of tasks -------------------------------------------------------------------------- */
 
 typedef struct pair {
     double first;
@@ -293,7 +293,7 @@ static void test_forms(void **state)
     on_every_count(check_forms, NULL);
 }
 
-/* ---- leaving a block ---------------------------------------------------------------------------- */
+/* ---- leaving a block ------------------------------------------------------------------------- */
 
 static int leave_by_return(int *place, int early)
 {
@@ -342,7 +342,7 @@ static void test_guard(void **state)
     on_every_count(check_guard, NULL);
 }
 
-/* ---- a run inside a run -------------------------------------------------------------------------- */
+/* ---- a run inside a run ---------------------------------------------------------------------- */
 
 static int same_worker(void *arg)
 {
@@ -368,7 +368,7 @@ static void test_nested(void **state)
     on_every_count(check_nested, NULL);
 }
 
-/* ---- depth ---------------------------------------------------------------------------------------- */
+/* ---- depth ----------------------------------------------------------------------------------- */
 
 /* Each task waits for the next: all frames lie on stacks at the same time. */
 WEFT_TASK(long, deep, long, n)
@@ -408,7 +408,7 @@ static void test_depth(void **state)
     }
 }
 
-/* ---- a join that parks ---------------------------------------------------------------------------- */
+/* ---- a join that parks ----------------------------------------------------------------------- */
 
 static weft_runtime *runtime;
 
@@ -423,7 +423,7 @@ static uint64_t parks(void)
 WEFT_TASK(int, outlast, unsigned *, begun, uint64_t, parks_before)
 {
     int64_t end = weft_now() + LIVENESS_NS;
-    __atomic_store_n(begun, 1, __ATOMIC_RELEASE);
+    weft__store_release(begun, 1);
     while (parks() == parks_before && weft_now() < end)
         continue;
     weft__errno_set(EDOM);

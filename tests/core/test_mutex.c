@@ -26,7 +26,7 @@ static void on_mutex_workers(int (*check)(void *arg), void *arg)
     }
 }
 
-/* ---- held across spawn and join ---------------------------------------------------------------- */
+/* ---- held across spawn and join -------------------------------------------------------------- */
 
 enum { HOLDERS = 200, ROUNDS = 10 };
 
@@ -101,7 +101,7 @@ static void test_held_across_join(void **state)
     on_mutex_workers(check_hold, NULL);
 }
 
-/* ---- exclusion ---------------------------------------------------------------------------------- */
+/* ---- exclusion ------------------------------------------------------------------------------- */
 
 enum { CONTENDERS = 8, THREADS = 3 };
 
@@ -171,7 +171,7 @@ static void test_exclusion(void **state)
     } while (weft_now() < end);
 }
 
-/* ---- order of arrival ---------------------------------------------------------------------------- */
+/* ---- order of arrival ------------------------------------------------------------------------ */
 
 enum { ARRIVALS = 12 };
 
@@ -250,7 +250,7 @@ static void test_threads_in_order(void **state)
     assert_int_equal(l.is_unfair, 0);
 }
 
-/* ---- the small things ---------------------------------------------------------------------------- */
+/* ---- the small things ------------------------------------------------------------------------ */
 
 static int is_free(weft_mutex *mutex)
 {
