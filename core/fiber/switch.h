@@ -7,8 +7,8 @@
  * `call` into a switch that ends in `jmp` costs a misprediction for every frame left afterwards.
  *
  * Not saved: mxcsr, the x87 control word, fpcr. A task that changes the rounding mode restores it
- * before it spawns, joins or blocks. Shadow stacks are not switched; a process that runs with them
- * enabled is refused when a runtime is created (core/sched/runtime.c). */
+ * before it spawns, joins or blocks. Shadow stacks are not switched: start.S carries no note that
+ * promises to work with them, so the linker marks nothing that contains it as fit for them. */
 #ifndef WEFT_FIBER_SWITCH_H
 #define WEFT_FIBER_SWITCH_H
 
