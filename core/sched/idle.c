@@ -325,11 +325,9 @@ static void leave_search(weft__worker *worker)
     uint32_t searching = weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1);
     if (searching != 1 || weft__load_seq_cst(&runtime->sleepers) == 0) /* edge idle.sleepers */
         return;
-    ask_everybody(runtime);
-    int is_more = !weft__injector_is_empty(&runtime->injector);
-    for (unsigned i = 0; !is_more && i < runtime->worker_count; i++)
-        is_more = !weft__deque_is_empty(&runtime->workers[i].deque);
-    if (is_more)
+    /* Private tasks count as well: who spawned them while his lane was calm may compute for long
+     * now and answer nobody, and only a worker that is awake can raid. */
+    if (!weft__deque_is_empty(&worker->deque) || is_work_left(worker))
         weft__runtime_notify(runtime, worker);
 }
 
