@@ -12,11 +12,14 @@
 WEFT_TASK(long, descend, long, bytes)
 {
     volatile char page[1024];
+    __asm__ volatile("" : : "r"(page) : "memory"); /* else a compiler may keep two bytes of it */
     page[0] = (char)bytes;
     page[sizeof(page) - 1] = 1;
     if (bytes <= (long)sizeof(page))
         return page[0];
-    return descend(bytes - (long)sizeof(page)) + page[sizeof(page) - 1];
+    long below = descend(bytes - (long)sizeof(page));
+    __asm__ volatile("" : "+r"(below)); /* else a compiler may make a loop of it */
+    return below + page[sizeof(page) - 1];
 }
 
 static int descend_without_end(void *arg)
