@@ -25,7 +25,7 @@ typedef struct weft__injector {
 
 void weft__injector_init(weft__injector *injector);
 
-/* Push one entry: lock-free, from any thread. Its content is visible to the worker that takes it. */
+/* Push one entry: lock-free, from any thread. Whoever takes it sees its content. */
 void weft__injector_push(weft__injector *injector, weft__link *entry);
 
 /* Take everything, newest first: wait-free, from any thread; NULL when there was nothing. */

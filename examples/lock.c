@@ -39,7 +39,7 @@ static void deposit_locked(weft_range piece, void *arg)
     struct account *account = arg;
     (void)piece;
     for (int i = 0; i < DEPOSITS; i++)
-        weft_with_lock(&account->lock) {
+        weft_with_lock (&account->lock) {
             deposit(account);
         }
 }

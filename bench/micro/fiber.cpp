@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// fiber.cpp — the bare switch, without a scheduler: from a loop, and three calls deep, where a switch
-// that disturbs the processor's prediction of return addresses pays for it.
+// fiber.cpp — the bare switch, without a scheduler: from a loop, and three calls deep, where a
+// switch that disturbs the processor's prediction of return addresses pays for it.
 #include <benchmark/benchmark.h>
 
 extern "C" {
@@ -63,9 +63,9 @@ void fiber_switch(benchmark::State &state)
     }
     weft__fiber_pool_destroy(&pool);
     state.SetItemsProcessed(2 * state.iterations());
-    state.counters["per_switch"] = benchmark::Counter(
-        2.0 * double(state.iterations()),
-        benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+    state.counters["per_switch"] =
+        benchmark::Counter(2.0 * double(state.iterations()),
+                           benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 BENCHMARK(fiber_switch)->ArgName("deep")->Arg(0)->Arg(1);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* fiber.h — a stack, a place to continue, and the switch between two of them.
  *
- * A fiber knows nothing of workers: what runs where is decided in core/sched. Its descriptor lies at
- * the top of its own stack, so that a blocked fiber touches one page:
+ * A fiber knows nothing of workers: what runs where is decided in core/sched. Its descriptor lies
+ * at the top of its own stack, so that a blocked fiber touches one page:
  *
  *     low                                                                  high
  *     [ guard page | untouched … | frames ←  first frame | struct weft__fiber ]
@@ -21,9 +21,9 @@ typedef struct weft__context {
 } weft__context;
 
 typedef struct weft__fiber {
-    weft_task item;         /* lets a runnable fiber lie in a deque among tasks; first member */
-    weft__context context;  /* valid while the fiber does not run */
-    struct weft__fiber *next;      /* in a list of idle fibers */
+    weft_task item;           /* lets a runnable fiber lie in a deque among tasks; first member */
+    weft__context context;    /* valid while the fiber does not run */
+    struct weft__fiber *next; /* in a list of idle fibers */
     const weft_task_type *running; /* the task at its bottom, NULL while idle; for diagnosis */
     void *runtime;                 /* the runtime that owns it */
     void *stack_low;               /* lowest usable byte, above the guard */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* stack.c — guarded stacks by the million.
  *
- * A reservation of address space (MAP_NORESERVE, committed by touch) is cut into strides. The guard
- * page of each is installed when the stack is first used, by MADV_GUARD_INSTALL where the kernel has
- * it, since that leaves the mapping in one piece; PROT_NONE splits it in two each time and runs into
- * vm.max_map_count after 32,750 stacks. Huge pages are refused for these mappings: one touched byte
- * would commit two megabytes.
+ * A reservation of address space (MAP_NORESERVE, committed by touch) is cut into strides. The
+ * guard page of each is installed when the stack is first used, by MADV_GUARD_INSTALL where the
+ * kernel has it, since that leaves the mapping in one piece; PROT_NONE splits it in two each time
+ * and runs into vm.max_map_count after 32,750 stacks. Huge pages are refused for these mappings:
+ * one touched byte would commit two megabytes.
  *
  * The descriptor sits at the top of the stack, a few cache lines lower on each neighbour than on
  * the last: with equal offsets in every stride all hot lines would fall into the same cache set. */
@@ -93,8 +93,8 @@ static weft__stack_chunk *chunk_with_room(weft__fiber_pool *pool)
     chunk = weft__alloc(sizeof *chunk);
     if (chunk == NULL)
         return NULL;
-    chunk->bytes = pool->stride > CHUNK_BYTES ? pool->stride
-                                              : CHUNK_BYTES / pool->stride * pool->stride;
+    chunk->bytes =
+        pool->stride > CHUNK_BYTES ? pool->stride : CHUNK_BYTES / pool->stride * pool->stride;
     chunk->base = reserve(chunk->bytes);
     if (chunk->base == NULL) {
         weft__free(chunk);

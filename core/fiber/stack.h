@@ -26,11 +26,11 @@ typedef struct weft__stack_chunk {
 
 /* All fibers of one runtime. Idle ones are kept, not unmapped: the next to block wants one. */
 typedef struct weft__fiber_pool {
-    pthread_mutex_t lock;      /* guards everything below; slow paths only */
+    pthread_mutex_t lock; /* guards everything below; slow paths only */
     weft__stack_chunk *chunks;
     weft__fiber *idle;
-    size_t stride;             /* bytes of one stack, guard and descriptor included */
-    uint64_t fibers;           /* made so far; read by statistics without the lock */
+    size_t stride;   /* bytes of one stack, guard and descriptor included */
+    uint64_t fibers; /* made so far; read by statistics without the lock */
     void (*entry)(void);
     void *runtime;
 } weft__fiber_pool;

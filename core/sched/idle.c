@@ -152,7 +152,7 @@ static void relax_for(unsigned round)
 }
 
 /* How long to look before sleeping next time. Waiting that paid makes a worker patient at once,
- * waiting in vain halves its patience: a trickle of tasks does not keep it spinning between them. */
+ * waiting in vain halves its patience: a trickle of tasks does not keep it spinning in between. */
 static void learn(weft__worker *worker, int paid)
 {
     int64_t spin_ns = worker->runtime->spin_ns;

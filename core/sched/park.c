@@ -53,7 +53,7 @@ static void publish_all(weft__worker *worker)
         task = older;
     }
     weft__store_relaxed(&worker->lane.youngest_, NULL); /* relaxed: raiders are shut out */
-    weft__worker_calm(worker, 0); /* the overflow list is not for thieves */
+    weft__worker_calm(worker, 0); /* 0: the overflow list is not for thieves */
 }
 
 /* A fiber to stand on while this one waits. Without memory there is nothing better to do than to

@@ -14,8 +14,10 @@
 
 static weft__lane stranger = {.attention_ = WEFT__HUNGRY};
 
-__attribute__((visibility("default"), tls_model("initial-exec"))) extern _Thread_local weft__lane
-    *weft__self;
+/* clang-format off */
+extern _Thread_local weft__lane *weft__self
+    __attribute__((visibility("default"), tls_model("initial-exec")));
+/* clang-format on */
 _Thread_local weft__lane *weft__self = &stranger;
 
 /* The lane of a thread that is no worker. */

@@ -5,9 +5,10 @@
  * thread: there is nobody to share with, so a spawned task waits in the thread's own list until its
  * join, or until the join of an older one.
  *
- * A join never runs anything but its own task on the caller's stack: the caller may hold a lock that
- * a stranger wants. It takes its task back if that lies on top of the worker's deque, and suspends
- * otherwise. (A plain thread has no other stack: joining out of order it runs its own newer tasks.) */
+ * A join never runs anything but its own task on the caller's stack: the caller may hold a lock
+ * that a stranger wants. It takes its task back if that lies on top of the worker's deque, and
+ * suspends otherwise. (A plain thread has no other stack: joining out of order it runs its own
+ * newer tasks.) */
 #include "sched/worker.h"
 
 #include "batch.h"

@@ -43,29 +43,29 @@ struct weft__worker {
 
     /* The worker's own, or its current fiber's. */
     weft_runtime *runtime;
-    weft__fiber *current;  /* the fiber it stands on */
-    weft__fiber *retired;  /* the fiber it stood on before, idle now */
-    weft__fiber *cache;    /* idle fibers */
+    weft__fiber *current; /* the fiber it stands on */
+    weft__fiber *retired; /* the fiber it stood on before, idle now */
+    weft__fiber *cache;   /* idle fibers */
     unsigned cache_count;
     unsigned id;
-    unsigned tick;         /* items executed, for fairness towards the injector */
-    unsigned ticket;       /* raids begun */
-    uint64_t random;       /* state of a xorshift generator */
-    int64_t patience_ns;   /* how long to look for work before sleeping: idle.c */
-    weft_task *overflow;   /* items for which the deque had no memory, linked by prev_ */
-    struct {               /* what to do for the fiber that has just suspended */
+    unsigned tick;       /* items executed, for fairness towards the injector */
+    unsigned ticket;     /* raids begun */
+    uint64_t random;     /* state of a xorshift generator */
+    int64_t patience_ns; /* how long to look for work before sleeping: idle.c */
+    weft_task *overflow; /* items for which the deque had no memory, linked by prev_ */
+    struct {             /* what to do for the fiber that has just suspended */
         weft__commit *commit;
         weft__waiter *waiter;
         void *arg;
         weft__fiber *fiber;
     } parked;
-    unsigned *victims;                /* other workers, nearest first; NULL: there are none */
-    unsigned ring_end[WEFT__RINGS];   /* victims[ring_end[r - 1] ... ring_end[r]) are equally far */
-    int cpu;                          /* to run on, or -1 */
-    weft__fiber native;               /* the thread's own stack */
-    void *signal_stack;               /* for the overflow report, or NULL */
+    unsigned *victims;              /* other workers, nearest first; NULL: there are none */
+    unsigned ring_end[WEFT__RINGS]; /* victims[ring_end[r - 1] ... ring_end[r]) are equally far */
+    int cpu;                        /* to run on, or -1 */
+    weft__fiber native;             /* the thread's own stack */
+    void *signal_stack;             /* for the overflow report, or NULL */
     pthread_t thread;
-    weft__counters counters;          /* relaxed: read by statistics */
+    weft__counters counters; /* relaxed: read by statistics */
 
     /* Others'. */
     char line0[64];
@@ -84,17 +84,17 @@ struct weft_runtime {
     /* Constant while workers run, but for the two flags. */
     weft__worker *workers;
     unsigned worker_count;
-    unsigned started;       /* threads that exist */
-    int can_raid;           /* membarrier() is available */
+    unsigned started; /* threads that exist */
+    int can_raid;     /* membarrier() is available */
     int report_overflow;
-    int64_t spin_ns;        /* WEFT_FOREVER: never sleep */
-    uintptr_t rest;         /* what `attention_` falls back to: CALM, or HUNGRY without raids */
-    unsigned *victims;      /* all workers' arrays in one block */
-    uint64_t fork_count;    /* of the process that created it */
+    int64_t spin_ns;     /* WEFT_FOREVER: never sleep */
+    uintptr_t rest;      /* what `attention_` falls back to: CALM, or HUNGRY without raids */
+    unsigned *victims;   /* all workers' arrays in one block */
+    uint64_t fork_count; /* of the process that created it */
     uint32_t stopping;
-    uint32_t runs;          /* weft_runtime_run() calls in progress */
-    uint32_t wakers;        /* foreign threads in the middle of waking a fiber of ours */
-    int is_stood_on;        /* a forked child's only thread stands on one of the fibers */
+    uint32_t runs;   /* weft_runtime_run() calls in progress */
+    uint32_t wakers; /* foreign threads in the middle of waking a fiber of ours */
+    int is_stood_on; /* a forked child's only thread stands on one of the fibers */
     weft__fiber_pool fibers;
 };
 
@@ -125,8 +125,8 @@ void weft__worker_calm(weft__worker *worker, size_t published);
  * saved, on another stack, and may be the last to see the fiber. */
 void weft__wait(weft__waiter *waiter, weft__commit *commit, void *arg);
 
-/* Wake a waiter whose commit has returned nonzero, or is about to. Its memory may be gone at return.
- * From anywhere. */
+/* Wake a waiter whose commit has returned nonzero, or is about to. From anywhere; its memory may be
+ * gone at return. */
 void weft__wake(weft__waiter *waiter);
 
 /* A worker: make an item available, to itself and to thieves. */

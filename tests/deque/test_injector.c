@@ -146,7 +146,7 @@ static void one_round(entry *entries, unsigned takers)
     assert_int_equal(taken, PRODUCERS * ENTRIES);
 }
 
-/* Exactly once; and within one haul each producer's entries in the order in which it pushed them. */
+/* Exactly once; within one haul each producer's entries in the order in which it pushed them. */
 static void test_many_producers(void **state)
 {
     (void)state;

@@ -28,18 +28,18 @@
 #define weft__fetch_add_seq_cst(p, v) __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
 
 /* Strong compare-and-swap: nonzero on success; on failure *expected holds the value found. */
-#define weft__cas_relaxed(p, expected, v) \
+#define weft__cas_relaxed(p, expected, v)                                                          \
     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
-#define weft__cas_acquire(p, expected, v) \
+#define weft__cas_acquire(p, expected, v)                                                          \
     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
-#define weft__cas_release(p, expected, v) \
+#define weft__cas_release(p, expected, v)                                                          \
     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
-#define weft__cas_acq_rel(p, expected, v) \
+#define weft__cas_acq_rel(p, expected, v)                                                          \
     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
-#define weft__cas_seq_cst(p, expected, v) \
+#define weft__cas_seq_cst(p, expected, v)                                                          \
     __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 
-/* Compare a word with a value and drop it, in a relaxed load: nonzero if they differ. Compilers do not
+/* Load a word (relaxed) only to compare it with a value: nonzero if they differ. Compilers do not
  * fold an atomic load into the comparison; on the two paths that are made of little else the
  * instruction it takes is worth saving. */
 #if defined(__x86_64__) && defined(__LP64__) && defined(__OPTIMIZE__)

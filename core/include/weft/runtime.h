@@ -54,8 +54,8 @@ typedef enum weft_proc_bind {
 
 /* Zero means default, so {0} and NULL are valid configurations. */
 typedef struct weft_config {
-    unsigned workers;      /* at most WEFT_WORKERS_MAX; 0: usable processors, see weft_usable_cpus() */
-    size_t stack_bytes;    /* of each fiber, rounded up to pages; address space, committed by touch */
+    unsigned workers;   /* at most WEFT_WORKERS_MAX; 0: usable processors, see weft_usable_cpus() */
+    size_t stack_bytes; /* of each fiber, rounded up to pages; address space, committed by touch */
     weft_wait_policy wait; /* see above */
     int64_t spin_ns;       /* how long an adaptive worker looks for work before it sleeps */
     weft_proc_bind bind;   /* see above */
@@ -141,14 +141,14 @@ WEFT_API unsigned weft_usable_cpus(void);
 /* A snapshot of what the workers have done, summed over all of them; each count is exact when the
  * runtime is idle. */
 typedef struct weft_stats {
-    uint64_t tasks_run;   /* tasks that did not run at their own join: stolen, taken or submitted */
-    uint64_t steals;      /* items taken from another worker's deque */
-    uint64_t published;   /* private tasks moved into a deque for others to steal */
-    uint64_t raids;       /* private lists taken from workers that did not answer */
-    uint64_t parks;       /* suspensions of a fiber */
-    uint64_t sleeps;      /* times a worker went to sleep */
-    uint64_t wakes;       /* times a worker was woken */
-    uint64_t fibers;      /* fibers that exist now, idle ones included */
+    uint64_t tasks_run; /* tasks that did not run at their own join: stolen, taken or submitted */
+    uint64_t steals;    /* items taken from another worker's deque */
+    uint64_t published; /* private tasks moved into a deque for others to steal */
+    uint64_t raids;     /* private lists taken from workers that did not answer */
+    uint64_t parks;     /* suspensions of a fiber */
+    uint64_t sleeps;    /* times a worker went to sleep */
+    uint64_t wakes;     /* times a worker was woken */
+    uint64_t fibers;    /* fibers that exist now, idle ones included */
 } weft_stats;
 
 /**

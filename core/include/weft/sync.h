@@ -17,7 +17,9 @@ typedef struct weft_mutex {
     void *queue_;     /* waiters in order of arrival; the holder's */
 } weft_mutex;
 
+/* clang-format off */
 #define WEFT_MUTEX_INIT {0, NULL}
+/* clang-format on */
 
 /**
  * Lock, waiting in order of arrival. Not recursive: a holder that locks again waits for ever.
@@ -68,11 +70,12 @@ WEFT__INLINE void weft__with_unlock(weft_mutex **mutex)
  *         account.balance += amount;
  *     }
  */
+/* clang-format off */
 #define weft_with_lock(mutex)                                                                      \
     for (weft_mutex *weft__held __attribute__((cleanup(weft__with_unlock))) =                      \
-             weft__with_lock(mutex),                                                               \
-                    *weft__once = weft__held;                                                      \
+             weft__with_lock(mutex), *weft__once = weft__held;                                     \
          weft__once; weft__once = NULL)
+/* clang-format on */
 
 WEFT_END_DECLS
 #endif

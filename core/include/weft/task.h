@@ -36,7 +36,7 @@ typedef struct weft_task weft_task;
 
 /* What the engine knows of a kind of task: one constant for each WEFT_TASK. */
 typedef struct weft_task_type {
-    void (*run)(weft_task *task); /* calls the function with the stored arguments, stores the result */
+    void (*run)(weft_task *task); /* calls the function on the stored arguments, keeps the result */
     const char *name;
     const char *file;
     int line;
@@ -44,8 +44,8 @@ typedef struct weft_task_type {
 
 /* The head of every task. The spawner writes it, then publishes it with `youngest_`. */
 struct weft_task {
-    weft_task *prev_; /* next older task of the same private list; spawner, then whoever owns the chain */
-    uintptr_t state_; /* the type while nobody waits; a waiter; or done: core/sched/join.c */
+    weft_task *prev_; /* next older private task; the spawner's, then whoever owns the chain */
+    uintptr_t state_; /* the type while nobody waits; a waiter; or done: core/sched/join.h */
 };
 
 /* The part of a worker that inlined code touches. The two words lie on lines of their own: the
@@ -159,7 +159,8 @@ WEFT_END_DECLS
 #define WEFT__EACH(...) WEFT__CAT(WEFT__MAP, WEFT__ARITY(__VA_ARGS__))
 #define WEFT__PARAMS(...) WEFT__EACH(__VA_ARGS__)(WEFT__PARAM, WEFT__COMMA, void, __VA_ARGS__)
 #define WEFT__MORES(...) WEFT__EACH(__VA_ARGS__)(WEFT__MORE, WEFT__NOTHING, , __VA_ARGS__)
-#define WEFT__FIELDS(...) WEFT__EACH(__VA_ARGS__)(WEFT__FIELD, WEFT__NOTHING, char none_;, __VA_ARGS__)
+#define WEFT__FIELDS(...)                                                                          \
+    WEFT__EACH(__VA_ARGS__)(WEFT__FIELD, WEFT__NOTHING, char none_;, __VA_ARGS__)
 #define WEFT__STORES(...) WEFT__EACH(__VA_ARGS__)(WEFT__STORE, WEFT__NOTHING, , __VA_ARGS__)
 #define WEFT__LOADS(...) WEFT__EACH(__VA_ARGS__)(WEFT__LOAD, WEFT__COMMA, , __VA_ARGS__)
 #define WEFT__NAME(name, ...) name

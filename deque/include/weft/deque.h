@@ -27,7 +27,7 @@ struct weft__deque_array;
 typedef struct weft_deque {
     uint64_t top_; /* next index to steal; thieves and the owner's last take, by compare-and-swap */
     char line0_[64 - sizeof(uint64_t)];
-    uint64_t bottom_; /* next index to push; the owner stores, thieves load */
+    uint64_t bottom_;                 /* next index to push; the owner stores, thieves load */
     struct weft__deque_array *array_; /* the owner stores, thieves load */
     uint64_t top_seen_;               /* the owner's: a lower bound of top_, spares loads */
     char line1_[64 - 2 * sizeof(uint64_t) - sizeof(void *)];
@@ -81,7 +81,7 @@ WEFT_API void *weft_deque_take(weft_deque *deque) WEFT_NONNULL(1);
  * @param item     receives the item when WEFT_STEAL_ITEM is returned
  * Context         any thread or fiber
  * Order           see weft_deque_push
- * Progress        wait-free; a lost race returns WEFT_STEAL_RETRY, and somebody else has got an item
+ * Progress        wait-free; after WEFT_STEAL_RETRY somebody else has got an item
  */
 WEFT_API WEFT_NODISCARD weft_steal weft_deque_steal(weft_deque *deque, void **item)
     WEFT_NONNULL(1, 2);
