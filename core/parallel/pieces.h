@@ -22,10 +22,11 @@
  * time, few enough that a body of a microsecond hides the cost of its piece. */
 #define WEFT__PIECES_PER_WORKER ((size_t)32)
 
-/* The shape of an automatic reduction; see weft__grain_fixed(). */
-#define WEFT__PIECES_FEW ((size_t)1024)
-#define WEFT__PIECES_MANY ((size_t)4096)
-#define WEFT__GRAIN_ENOUGH ((size_t)1024)
+/* Pieces of an automatic reduction: 16 for each of 64 workers. */
+#define WEFT__PIECES_FIXED ((size_t)1024)
+
+/* The most leaves a tree of a reduction or a scan has; see reduce.c. */
+#define WEFT__LEAVES_MOST ((size_t)4096)
 
 /* ceil(n / by), for n and by of at least 1. */
 static inline size_t weft__divide_up(size_t n, size_t by)
@@ -55,16 +56,12 @@ static inline weft_range weft__range_piece(weft_range range, size_t index)
 
 /* The automatic grain of a reduction over n indices: a function of n and nothing else.
  *
- * A small range is cut as finely as 1024 pieces, down to single indices, for the body may be
- * expensive and nothing here can know. Once pieces reach 1024 indices they stop growing and their
- * number grows instead, up to 4096, so that large machines find enough of them. */
+ * A small range is cut down to single indices, for the body may be expensive and nothing here can
+ * know. A large one is cut into no more pieces than large machines need: a body that only streams
+ * through memory is slower by some percent in pieces of 40 KiB than in pieces of 160. */
 static inline size_t weft__grain_fixed(size_t n)
 {
-    size_t few = weft__divide_up(n, WEFT__PIECES_FEW);
-    size_t many = weft__divide_up(n, WEFT__PIECES_MANY);
-    if (few > WEFT__GRAIN_ENOUGH)
-        few = WEFT__GRAIN_ENOUGH;
-    return few > many ? few : many;
+    return weft__divide_up(n, WEFT__PIECES_FIXED);
 }
 
 #endif

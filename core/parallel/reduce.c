@@ -108,7 +108,7 @@ int weft_reduce(weft_range range, const weft_reduction *how, void *value, void *
         if (range.grain == 0)
             range.grain = weft__grain_fixed(n);
         size_t pieces = weft__range_pieces(range);
-        size_t group = weft__divide_up(pieces, WEFT__PIECES_MANY);
+        size_t group = weft__divide_up(pieces, WEFT__LEAVES_MOST);
         weft__reduce reduce = {range, pieces, group, how, arg};
         weft__reduce_run(&reduce, 0, weft__divide_up(pieces, group), total);
     }

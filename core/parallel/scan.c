@@ -175,7 +175,7 @@ static int is_valid(const void *in, const void *out, size_t n, const weft_scanni
  * anyone, and the totals stay small. */
 static size_t scan_grain(size_t n, size_t wanted)
 {
-    size_t least = wanted == 0 ? weft__grain_fixed(n) : weft__divide_up(n, WEFT__PIECES_MANY);
+    size_t least = wanted == 0 ? weft__grain_fixed(n) : weft__divide_up(n, WEFT__LEAVES_MOST);
     if (wanted == 0)
         wanted = SCAN_GRAIN_LEAST;
     return wanted > least ? wanted : least;

@@ -186,7 +186,7 @@ static int check_grain(void *arg)
     size_t pieces = 0;
     for (size_t n = 1; n < 100000000; n += n / 3 + 1) {
         CHECK(pieces_of(n, 0, &pieces) == 0);
-        CHECK(n > 1024 ? pieces > 512 && pieces <= 4096 : pieces == n);
+        CHECK(n > 1024 ? pieces > 512 && pieces <= 1024 : pieces == n);
         CHECK(pieces_of(n, n / 5000 + 1, &pieces) == 0);
         CHECK(pieces == (n - 1) / (n / 5000 + 1) + 1);
     }

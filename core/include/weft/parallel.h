@@ -82,7 +82,7 @@ typedef struct weft_reduction {
  *
  * The values handed to both functions are aligned to 64 bytes. They live in the callers' frames, at
  * most thirteen on one stack, so nothing is allocated. The automatic grain depends on the length
- * only: 1 up to 1024 indices, then at least 512 and at most 4096 pieces.
+ * only: 1 up to 1024 indices, then 513 to 1024 pieces.
  *
  * @param value    receives the result, `bytes` long; the identity for an empty range
  * Returns         0; -EINVAL `bytes` is out of range or a function is missing
