@@ -265,8 +265,11 @@ static int has_work(weft__worker *victim, int can_raid)
     return attention == WEFT__CALM || attention == WEFT__HUNGRY;
 }
 
+/* A single worker has nobody to publish for. */
 static void ask_everybody(weft_runtime *runtime)
 {
+    if (runtime->worker_count == 1)
+        return;
     for (unsigned i = 0; i < runtime->worker_count; i++)
         (void)weft__lane_ask(&runtime->workers[i].lane);
 }

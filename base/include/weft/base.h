@@ -36,6 +36,8 @@
 #define WEFT__NOINLINE __attribute__((noinline))
 #define WEFT__LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEFT__UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define WEFT__CAT(a, b) WEFT__CAT_(a, b)
+#define WEFT__CAT_(a, b) a##b
 
 #define WEFT_NSEC INT64_C(1)
 #define WEFT_USEC INT64_C(1000)

@@ -70,11 +70,16 @@ WEFT__INLINE void weft__with_unlock(weft_mutex **mutex)
  *         account.balance += amount;
  *     }
  */
+#define weft_with_lock(mutex) WEFT__WITH_LOCK(mutex, __COUNTER__)
+
+/* The names carry a number, so that one such block inside another shadows nothing. */
+#define WEFT__WITH_LOCK(mutex, number)                                                             \
+    WEFT__WITH_LOCK_(mutex, WEFT__CAT(weft__held_, number), WEFT__CAT(weft__once_, number))
 /* clang-format off */
-#define weft_with_lock(mutex)                                                                      \
-    for (weft_mutex *weft__held __attribute__((cleanup(weft__with_unlock))) =                      \
-             weft__with_lock(mutex), *weft__once = weft__held;                                     \
-         weft__once; weft__once = NULL)
+#define WEFT__WITH_LOCK_(mutex, held, once)                                                         \
+    for (weft_mutex *held __attribute__((cleanup(weft__with_unlock))) = weft__with_lock(mutex),    \
+                    *once = held;                                                                  \
+         once; once = NULL)
 /* clang-format on */
 
 WEFT_END_DECLS

@@ -131,9 +131,6 @@ WEFT_END_DECLS
  *
  * WEFT_TASK_DECLARE and WEFT_TASK_DEFINE are its two halves, for headers and mutual recursion. */
 
-#define WEFT__CAT(a, b) WEFT__CAT_(a, b)
-#define WEFT__CAT_(a, b) a##b
-
 /* Number of (type, name) pairs behind a name: WEFT__ARITY(fib, int, n) is 1. */
 #define WEFT__ARITY(...) WEFT__ARITY_(__VA_ARGS__, 6, ., 5, ., 4, ., 3, ., 2, ., 1, ., 0, )
 #define WEFT__ARITY_(x, a, b, c, d, e, f, g, h, i, j, k, l, n, ...) n
