@@ -76,7 +76,7 @@ WEFT__INLINE void weft__with_unlock(weft_mutex **mutex)
 #define WEFT__WITH_LOCK(mutex, number)                                                             \
     WEFT__WITH_LOCK_(mutex, WEFT__CAT(weft__held_, number), WEFT__CAT(weft__once_, number))
 /* clang-format off */
-#define WEFT__WITH_LOCK_(mutex, held, once)                                                         \
+#define WEFT__WITH_LOCK_(mutex, held, once)                                                        \
     for (weft_mutex *held __attribute__((cleanup(weft__with_unlock))) = weft__with_lock(mutex),   \
                     *once = held;                                                                  \
          once; once = NULL)
