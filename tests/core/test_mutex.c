@@ -51,7 +51,7 @@ static int join_inside(guarded *g)
 {
     weft_spawn(left, fib, 8);
     weft_spawn(right, fib, 9);
-    weft_with_lock(&g->inner)
+    weft_with_lock (&g->inner)
         CHECK(weft_join(left) == 21);
     CHECK(weft_join(right) == 34);
     return 0;
@@ -59,7 +59,7 @@ static int join_inside(guarded *g)
 
 WEFT_TASK(int, hold, guarded *, g, int, depth)
 {
-    weft_with_lock(&g->outer) {
+    weft_with_lock (&g->outer) {
         CHECK(g->inside++ == 0);
         CHECK_CALL(join_inside(g));
         g->entries++;
@@ -262,7 +262,7 @@ static int is_free(weft_mutex *mutex)
 
 static int leave_by_return(weft_mutex *mutex)
 {
-    weft_with_lock(mutex) {
+    weft_with_lock (mutex) {
         if (!is_free(mutex))
             return 1;
     }
@@ -275,28 +275,28 @@ static int check_ways_out(void *arg)
     int entered = 0;
     (void)arg;
     CHECK(leave_by_return(&mutex) == 1 && is_free(&mutex));
-    weft_with_lock(&mutex) {
+    weft_with_lock (&mutex) {
         entered++;
         if (entered == 1)
             break;
         entered = 100;
     }
     CHECK(entered == 1 && is_free(&mutex));
-    weft_with_lock(&mutex) {
+    weft_with_lock (&mutex) {
         entered++;
         if (entered == 2)
             continue;
         entered = 100;
     }
     CHECK(entered == 2 && is_free(&mutex));
-    weft_with_lock(&mutex) {
+    weft_with_lock (&mutex) {
         if (entered == 2)
             goto out;
         entered = 100;
     }
 out:
     CHECK(entered == 2 && is_free(&mutex));
-    weft_with_lock(&mutex)
+    weft_with_lock (&mutex)
         entered++;
     CHECK(entered == 3 && is_free(&mutex));
     return 0;
@@ -346,8 +346,8 @@ static void test_unlock_free(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unlock_free),     cmocka_unit_test(test_held_across_join),
-        cmocka_unit_test(test_exclusion),       cmocka_unit_test(test_fibers_in_order),
+        cmocka_unit_test(test_unlock_free),      cmocka_unit_test(test_held_across_join),
+        cmocka_unit_test(test_exclusion),        cmocka_unit_test(test_fibers_in_order),
         cmocka_unit_test(test_threads_in_order), cmocka_unit_test(test_ways_out),
         cmocka_unit_test(test_trylock),
     };
