@@ -42,6 +42,7 @@ WEFT_TASK_DEFINE(int, declared, int, n)
     weft_spawn(b, six, 1, 2L, 3.0f, 4.0, "e", &stored);
     weft_spawn(c, nothing);
     weft_spawn(d, store, &stored, n);
+    weft_spawn(never_named_again, nothing);
     if (n == 0)
         return 0; /* the scopes join what is pending */
     weft_join(d);

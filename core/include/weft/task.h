@@ -281,6 +281,6 @@ WEFT_END_DECLS
 #define WEFT__SPAWN_VAR(var, name)                                                                 \
     name##_task var;                                                                               \
     __typeof__(&name##_join) const var##_join_ __attribute__((unused)) = name##_join;              \
-    name##_scope var##_scope_ __attribute__((cleanup(name##_leave))) = {&var, 1}
+    name##_scope var##_scope_ __attribute__((unused, cleanup(name##_leave))) = {&var, 1}
 
 #endif
