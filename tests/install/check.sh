@@ -38,6 +38,16 @@ export PKG_CONFIG_PATH
 "$compiler" -std=c11 -Wall -Wextra -Wpedantic -Werror "$work/fib.c" -o "$work/with-pkg-config" \
     $(pkg-config --cflags --libs weft)
 runs "$work/with-pkg-config"
+mkdir "$work/archive"
+cp "$libdir/libweft.a" "$work/archive"
+# shellcheck disable=SC2046
+"$compiler" -std=c11 "$work/fib.c" -o "$work/with-pkg-config-static" -L"$work/archive" \
+    $(pkg-config --cflags --libs --static weft)
+runs "$work/with-pkg-config-static"
+if readelf -d "$work/with-pkg-config-static" | grep -q 'NEEDED.*libweft'; then
+    echo "the archive was not linked" >&2
+    exit 1
+fi
 
 mkdir "$work/project"
 cat >"$work/project/CMakeLists.txt" <<END
