@@ -26,10 +26,12 @@ static int app(void *arg)
 
 int main(int argc, char **argv)
 {
-    int n = argc > 1 ? atoi(argv[1]) : 32;
-    if (n < 0 || n > 90) {
-        fprintf(stderr, "fib: N must lie between 0 and 90, not %s\n", argv[1]);
+    char *end = "";
+    long number = argc > 1 ? strtol(argv[1], &end, 10) : 32;
+    if (number < 0 || number > 90 || *end != '\0' || end == argv[1]) {
+        fprintf(stderr, "fib: N must be a number from 0 to 90, not '%s'\n", argv[1]);
         return 2;
     }
+    int n = (int)number;
     return weft_run(app, &n, NULL); /* NULL: one worker for each processor we may use */
 }
