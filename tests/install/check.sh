@@ -49,6 +49,46 @@ if readelf -d "$work/with-pkg-config-static" | grep -q 'NEEDED.*libweft'; then
     exit 1
 fi
 
+# A second copy of the shared library beside the linked one has workers of its own.
+cat >"$work/copies.c" <<'END'
+#include <dlfcn.h>
+#include <stdio.h>
+#include <weft/runtime.h>
+
+static int (*run_on_copy)(int (*fn)(void *), void *arg, const weft_config *config);
+static int (*copy_worker_id)(void);
+
+static int inside_copy(void *arg)
+{
+    (void)arg;
+    return copy_worker_id() >= 0 && weft_worker_id() == -1 ? 7 : 1;
+}
+
+static int inside(void *arg)
+{
+    if (copy_worker_id() != -1 || weft_worker_id() < 0)
+        return 1;
+    return run_on_copy(inside_copy, arg, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    void *copy = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
+    if (copy == NULL)
+        return 1;
+    *(void **)&run_on_copy = dlsym(copy, "weft_run");
+    *(void **)&copy_worker_id = dlsym(copy, "weft_worker_id");
+    int answer = weft_run(inside, NULL, NULL);
+    printf("%d\n", answer);
+    return answer != 7;
+}
+END
+cp "$libdir/libweft.so" "$work/another.so"
+# shellcheck disable=SC2046
+"$compiler" -std=c11 "$work/copies.c" -o "$work/copies" $(pkg-config --cflags --libs weft) -ldl
+printf '%s: ' "$work/copies"
+env LD_LIBRARY_PATH="$libdir" "$work/copies" "$work/another.so"
+
 mkdir "$work/project"
 cat >"$work/project/CMakeLists.txt" <<END
 cmake_minimum_required(VERSION 3.25)
