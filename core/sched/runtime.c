@@ -248,6 +248,8 @@ int weft_runtime_create(weft_runtime **out, const weft_config *config)
 
 int weft_runtime_destroy(weft_runtime *runtime)
 {
+    if (runtime == NULL)
+        return 0;
     if (runtime->fork_count != weft__fork_count()) {
         if (!runtime->is_stood_on) /* else the caller's own stack would go */
             free_runtime(runtime);

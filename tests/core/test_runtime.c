@@ -388,6 +388,7 @@ static void test_questions(void **state)
     assert_true(stats.wakes <= stats.sleeps);
     assert_int_equal(weft_worker_id(), -1);
     assert_int_equal(weft_runtime_destroy(runtime), 0);
+    assert_int_equal(weft_runtime_destroy(NULL), 0);
 }
 
 int main(void)

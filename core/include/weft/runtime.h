@@ -103,7 +103,8 @@ WEFT_API int weft_runtime_run(weft_runtime *runtime, int (*fn)(void *arg), void 
     WEFT_NONNULL(1, 2);
 
 /**
- * Stop the workers and free everything. Every weft_runtime_run() on it must have returned.
+ * Stop the workers and free everything. Every weft_runtime_run() on it must have returned. NULL is
+ * allowed and does nothing.
  *
  * Returns         0; -EDEADLK called from a worker of this very runtime, nothing happened;
  *                 -EBUSY a weft_runtime_run() is still in progress, nothing happened
