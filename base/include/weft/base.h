@@ -80,6 +80,8 @@ WEFT_API const char *weft_strerror(int code);
  * WEFT_VERSION_MAJOR and its siblings).
  *
  * Returns         a static string
+ * Context         any
+ * Progress        wait-free
  */
 WEFT_API const char *weft_version(void);
 

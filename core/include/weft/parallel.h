@@ -87,6 +87,8 @@ typedef struct weft_reduction {
  * @param value    receives the result, `bytes` long; the identity for an empty range
  * Returns         0; -EINVAL `bytes` is out of range or a function is missing
  * Context         thread or fiber; may park
+ * Order           the call happens-before every piece, every piece happens-before the return
+ * Progress        that of the functions
  */
 WEFT_API WEFT_NODISCARD int weft_reduce(weft_range range, const weft_reduction *how, void *value,
                                         void *arg) WEFT_NONNULL(2, 3);
@@ -110,6 +112,8 @@ typedef struct weft_scanning {
  * Returns         0; -EINVAL `bytes` is out of range, there is no such array or no `combine`;
  *                 -ENOMEM no memory for the pieces' sums; `out` is untouched by both
  * Context         thread or fiber; may park
+ * Order           the call happens-before every `combine`, all of them happen-before the return
+ * Progress        that of `combine`
  */
 WEFT_API WEFT_NODISCARD int weft_scan(const void *in, void *out, size_t n, const weft_scanning *how,
                                       void *arg) WEFT_NONNULL(4);
@@ -123,6 +127,8 @@ WEFT_API WEFT_NODISCARD int weft_scan(const void *in, void *out, size_t n, const
  * @param compare  negative, zero or positive, as for qsort_r; called from several workers at once
  * Returns         0; -EINVAL no such array; -ENOMEM no memory for the copy, the array is untouched
  * Context         thread or fiber; may park
+ * Order           the call happens-before every `compare`, all of them happen-before the return
+ * Progress        that of `compare`
  */
 WEFT_API WEFT_NODISCARD int weft_sort(void *array, size_t n, size_t bytes,
                                       int (*compare)(const void *a, const void *b, void *arg),
@@ -140,6 +146,7 @@ typedef struct weft_call {
  *
  * Context         thread or fiber; may park
  * Order           the call happens-before each fn, each fn happens-before the return
+ * Progress        that of the functions
  */
 WEFT_API void weft_invoke(const weft_call *calls, size_t n);
 

@@ -69,6 +69,8 @@ WEFT__INLINE void weft__with_unlock(weft_mutex **mutex)
  *     weft_with_lock(&account.lock) {
  *         account.balance += amount;
  *     }
+ *
+ * Context         thread or fiber; may park
  */
 #define weft_with_lock(mutex) WEFT__WITH_LOCK(mutex, __COUNTER__)
 

@@ -71,6 +71,7 @@ WEFT_API WEFT_NODISCARD int weft_deque_push(weft_deque *deque, void *item) WEFT_
  *
  * Returns         the item, or NULL: empty, or a thief got the last one
  * Context         owner
+ * Order           see weft_deque_push
  * Progress        wait-free
  */
 WEFT_API void *weft_deque_take(weft_deque *deque) WEFT_NONNULL(1);
