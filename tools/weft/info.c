@@ -23,7 +23,21 @@ const char info_help[] =
     "  --json   the same as one JSON object; names and units as in <weft/info.h>\n"
     "\n"
     "It speaks of the process it runs in: start it the way the program will be\n"
-    "started, under the same srun, mpirun or container.\n";
+    "started, under the same srun, mpirun or container.\n"
+    "\n"
+    "Variables that a runtime reads when it is created; what the program sets itself\n"
+    "wins over them:\n"
+    "\n"
+    "  WEFT_NUM_WORKERS  1 to 1024; auto: one for each usable processor; auto:env: as\n"
+    "                    OMP_NUM_THREADS or SLURM_CPUS_PER_TASK says, else as auto\n"
+    "  WEFT_STACK_SIZE   of each fiber, 16K to 64G: a number and B, K, M or G (default K)\n"
+    "  WEFT_WAIT_POLICY  what idle workers do: passive, adaptive or active\n"
+    "  WEFT_SPIN_US      microseconds an adaptive worker looks for work before it sleeps\n"
+    "  WEFT_PROC_BIND    tie workers to places: true, false, close, spread or primary\n"
+    "  WEFT_PLACES       threads, cores, ll_caches, numa_domains, sockets or a list such\n"
+    "                    as {0:4}:8:4, as in OpenMP\n"
+    "  WEFT_CHECK        stack: name the task whose stack overflows\n"
+    "  WEFT_DISPLAY_ENV  1: print what holds when a runtime is created\n";
 
 static const char *wait_name(weft_wait_policy wait)
 {
