@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* explore.h — what a model says to the explorer, and what the shadow headers turn accesses into.
+ *
+ * A model is a few functions that run the project's own code: one prepares, up to four run as
+ * threads, one looks at the outcome. The explorer runs them again and again, each time with
+ * another order of the accesses and other values of the loads, until it has tried all of them
+ * within its bounds. README.md beside this file says how, and has a complete example. */
+#ifndef EXPLORE_H
+#define EXPLORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXPLORE_THREADS_MAX 4
+
+/* One model; zero means none. The four budgets are for a whole execution. */
+typedef struct explore_model {
+    const char *name;
+    void (*prepare)(void);                      /* before the threads, alone */
+    void (*threads[EXPLORE_THREADS_MAX])(void); /* the first NULL ends the list */
+    void (*finish)(void);                       /* after the threads, alone */
+    uint64_t argument;                          /* the model's own: explore_argument() */
+    unsigned preemptions;                       /* the bound of the depth-first search */
+    unsigned stale;                             /* loads that may miss the newest store */
+    unsigned spurious;                          /* waits that may return without a wake */
+    unsigned crashes;                           /* threads that may stop at a crash point */
+    unsigned no_memory;                         /* allocations that may fail */
+} explore_model;
+
+/* ---- for models ---------------------------------------------------------------------------- */
+
+unsigned explore_self(void);     /* the number of the calling thread, 0 ... */
+uint64_t explore_argument(void); /* of the model that runs */
+unsigned explore_crashed(void);  /* threads that have stopped for ever */
+
+/* Memory that is watched: an access after its release is a failure, and so is memory that is left
+ * over when the model ends. explore_alloc() never fails. */
+void *explore_alloc(size_t bytes);
+void explore_free(void *memory);
+
+/* A plain access to shared data, for code that is compiled without instrumentation; all other code
+ * reports its plain accesses by itself. A race is a failure. */
+void explore_plain_read(const void *address);
+void explore_plain_write(void *address);
+
+/* End this execution: the model has found what must not be. */
+__attribute__((noreturn)) void explore_fail(const char *what);
+
+#define EXPLORE_STRING_(x) #x
+#define EXPLORE_STRING(x) EXPLORE_STRING_(x)
+#define EXPLORE_PLACE __FILE__ ":" EXPLORE_STRING(__LINE__) ": "
+#define explore_check(condition)                                                                   \
+    ((condition) ? (void)0 : explore_fail(EXPLORE_PLACE "check failed: " #condition))
+
+/* ---- for the shadow headers ---------------------------------------------------------------- */
+
+typedef enum explore_order {
+    EXPLORE_RELAXED = 0,
+    EXPLORE_ACQUIRE = 1,
+    EXPLORE_RELEASE = 2,
+    EXPLORE_ACQ_REL = 3,
+    EXPLORE_SEQ_CST = 7,
+} explore_order;
+
+/* A word as it is accessed: where, how wide, and what the source says. */
+typedef struct explore_access {
+    void *address;
+    unsigned bytes;
+    explore_order order;
+    const char *site;
+} explore_access;
+
+uint64_t explore_load(explore_access access);
+void explore_store(explore_access access, uint64_t value);
+uint64_t explore_exchange(explore_access access, uint64_t value);
+uint64_t explore_fetch_add(explore_access access, uint64_t value);
+int explore_cas(explore_access access, void *expected, explore_order failure, uint64_t value);
+
+void *explore_hook_alloc(size_t bytes); /* may fail, if the model allows it */
+void explore_membarrier(void);
+void explore_yield(void); /* the caller waits for what another thread is to write */
+void explore_crash_point(int number);
+void explore_park_wait(const uint32_t *word, uint32_t expected);
+void explore_park_wake(const uint32_t *word, int count);
+
+#endif

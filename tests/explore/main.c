@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* main.c — the explorer's command line: which models, how to search. */
+#include "engine.h"
+#include "models/models.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int usage(void)
+{
+    (void)fputs("usage: explore [OPTIONS] MODEL...\n"
+                "  MODEL is a name the beginning of one, or all; --list shows them\n"
+                "  --preempt N     bound of the depth-first search, instead of the model's\n"
+                "  --stale N       loads that may miss the newest store, instead of the model's\n"
+                "  --random N      N executions by chance\n"
+                "  --pct N         N executions by changing priorities, --depth D (3)\n"
+                "  --seed S        for both\n"
+                "  --limit N       at most N executions of a depth-first search\n"
+                "  --replay TRACE  one execution\n"
+                "  --first         stop at the first failure\n"
+                "  --quiet         a failure without its interleaving\n",
+                stderr);
+    return 2;
+}
+
+static int list(void)
+{
+    for (const explore_model *const *m = explore_models; *m != NULL; m++)
+        (void)puts((*m)->name);
+    return 0;
+}
+
+/* Take one option: the number of arguments used, 0 if it is none. */
+static int option(engine_settings *settings, char **arguments)
+{
+    const char *name = arguments[0];
+    const char *value = arguments[1];
+    if (strcmp(name, "--quiet") == 0) {
+        settings->is_quiet = true;
+        return 1;
+    }
+    if (strcmp(name, "--first") == 0) {
+        settings->is_first_only = true;
+        return 1;
+    }
+    if (strncmp(name, "--", 2) != 0 || value == NULL)
+        return 0;
+    uint64_t number = strtoull(value, NULL, 10);
+    if (strcmp(name, "--preempt") == 0)
+        settings->preemptions = (int)number;
+    else if (strcmp(name, "--stale") == 0)
+        settings->stale = (int)number;
+    else if (strcmp(name, "--seed") == 0)
+        settings->seed = number;
+    else if (strcmp(name, "--depth") == 0)
+        settings->depth = (unsigned)number;
+    else if (strcmp(name, "--replay") == 0)
+        settings->replay = value;
+    else if (strcmp(name, "--limit") == 0 || strcmp(name, "--random") == 0 ||
+             strcmp(name, "--pct") == 0)
+        settings->executions = number;
+    else
+        return 0;
+    if (strcmp(name, "--random") == 0)
+        settings->mode = MODE_RANDOM;
+    if (strcmp(name, "--pct") == 0)
+        settings->mode = MODE_PCT;
+    if (settings->replay != NULL)
+        settings->mode = MODE_REPLAY;
+    return 2;
+}
+
+static int search_all(const char *name, const engine_settings *settings)
+{
+    int found = 0;
+    int status = 0;
+    for (const explore_model *const *m = explore_models; *m != NULL; m++) {
+        if (strcmp(name, "all") != 0 && strncmp((*m)->name, name, strlen(name)) != 0)
+            continue;
+        found = 1;
+        if (engine_search(*m, settings))
+            status = 1;
+        if (status != 0 && settings->is_first_only)
+            break;
+    }
+    if (!found)
+        (void)fprintf(stderr, "explore: no model is called %s\n", name);
+    return found ? status : 2;
+}
+
+/* Code that is wrong enough crashes: a failure like any other, with an interleaving. The handler
+ * leaves its stack by the switch of engine_fail(), and the next crash may use it again. */
+static void on_crash(int number)
+{
+    engine_fail("crash by signal %d", number);
+}
+
+static void catch_crashes(void)
+{
+    static char signal_stack[(size_t)64 << 10];
+    stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof signal_stack};
+    struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    (void)sigemptyset(&action.sa_mask);
+    (void)sigaltstack(&stack, NULL);
+    (void)sigaction(SIGSEGV, &action, NULL);
+    (void)sigaction(SIGBUS, &action, NULL);
+    (void)sigaction(SIGILL, &action, NULL);
+}
+
+int main(int count, char **arguments)
+{
+    engine_settings settings = {.preemptions = -1, .stale = -1, .seed = 1, .depth = 3};
+    int status = 0;
+    int models = 0;
+    catch_crashes();
+    for (int i = 1; i < count;) {
+        if (strcmp(arguments[i], "--list") == 0)
+            return list();
+        int used = option(&settings, &arguments[i]);
+        if (used == 0 && arguments[i][0] == '-')
+            return usage();
+        if (used == 0) {
+            int result = search_all(arguments[i], &settings);
+            status = result > status ? result : status;
+            models++;
+            used = 1;
+        }
+        i += used;
+    }
+    return models > 0 ? status : usage();
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* workers.c — see workers.h. */
+#include "workers.h"
+
+#include <sched.h>
+#include <string.h>
+
+weft_runtime workers_runtime;
+weft__worker workers[WORKERS_MAX];
+const weft_task_type weft__fiber_type = {.name = "fiber"};
+
+static weft__fiber fibers[WORKERS_MAX];
+static weft__fiber spare;
+static uint32_t resumed[WORKERS_MAX];
+static unsigned victims[WORKERS_MAX][WORKERS_MAX];
+static weft__lane plain_lanes[EXPLORE_THREADS_MAX + 1];
+static int64_t clocks[EXPLORE_THREADS_MAX + 1];
+
+static void prepare_worker(unsigned id, unsigned count)
+{
+    weft__worker *worker = &workers[id];
+    worker->runtime = &workers_runtime;
+    worker->current = &fibers[id];
+    worker->id = id;
+    worker->random = 1 + id;
+    worker->victims = victims[id];
+    worker->cpu = -1;
+    for (unsigned i = 1; i < count; i++)
+        victims[id][i - 1] = (id + i) % count;
+    for (unsigned ring = 0; ring < WEFT__RINGS; ring++)
+        worker->ring_end[ring] = count - 1;
+    fibers[id].runtime = &workers_runtime;
+    weft__worker_bind_thread(worker);
+    explore_check(weft_deque_init(&worker->deque, 2) == 0);
+}
+
+void workers_prepare(unsigned count)
+{
+    memset(&workers_runtime, 0, sizeof workers_runtime);
+    memset(workers, 0, sizeof workers);
+    memset(fibers, 0, sizeof fibers);
+    memset(resumed, 0, sizeof resumed);
+    memset(plain_lanes, 0, sizeof plain_lanes);
+    memset(clocks, 0, sizeof clocks);
+    weft__injector_init(&workers_runtime.injector);
+    workers_runtime.workers = workers;
+    workers_runtime.worker_count = count;
+    workers_runtime.can_raid = 1;
+    workers_runtime.rest = WEFT__CALM;
+    for (unsigned i = 0; i < count; i++)
+        prepare_worker(i, count);
+}
+
+void workers_finish(void)
+{
+    for (unsigned i = 0; i < workers_runtime.worker_count; i++) {
+        explore_check(explore_crashed() || workers[i].lane.youngest_ == NULL);
+        explore_check(explore_crashed() || weft_deque_size(&workers[i].deque) == 0);
+        weft_deque_destroy(&workers[i].deque);
+    }
+}
+
+/* ---- what self.c and loop.c provide ---------------------------------------------------------- */
+
+weft__worker *weft__worker_self(void)
+{
+    unsigned self = explore_self();
+    return self < workers_runtime.worker_count ? &workers[self] : NULL;
+}
+
+weft__lane *weft__lane_get(void)
+{
+    weft__worker *worker = weft__worker_self();
+    return worker != NULL ? &worker->lane : &plain_lanes[explore_self()];
+}
+
+void weft__worker_bind_thread(weft__worker *worker)
+{
+    worker->lane.worker_ = worker;
+}
+
+void weft__worker_unbind_thread(void)
+{
+}
+
+weft__fiber *weft__worker_fiber(weft__worker *worker)
+{
+    (void)worker;
+    return &spare;
+}
+
+weft_task *weft__worker_own(weft__worker *worker)
+{
+    weft_task *item = worker->overflow;
+    if (item != NULL) {
+        worker->overflow = item->prev_;
+        return item;
+    }
+    return weft_deque_take(&worker->deque);
+}
+
+void weft__worker_switch(weft__worker *worker, weft__fiber *next)
+{
+    uint32_t *word = &resumed[worker->id];
+    weft__commit *commit = worker->parked.commit;
+    (void)next;
+    worker->parked.commit = NULL;
+    if (!commit(worker->parked.waiter, worker->parked.arg))
+        return;
+    while (weft__load_acquire(word) == 0)
+        explore_park_wait(word, 0);
+    weft__store_relaxed(word, 0);
+}
+
+static void resume(const weft__fiber *fiber)
+{
+    uint32_t *word = &resumed[fiber - fibers];
+    weft__store_release(word, 1);
+    explore_park_wake(word, 1);
+}
+
+void workers_run(weft_task *item)
+{
+    const weft_task_type *type = weft__join_type(item);
+    if (type == &weft__fiber_type) {
+        resume((weft__fiber *)(void *)item);
+        return;
+    }
+    type->run(item);
+    weft__waiter *waiter = weft__join_finish(item);
+    if (waiter == NULL)
+        return;
+    if (waiter->fiber != NULL && waiter->fiber->runtime == weft__worker_self()->runtime)
+        resume(waiter->fiber);
+    else
+        weft__wake(waiter);
+}
+
+/* Time passes for each thread by itself. */
+int64_t weft_now(void)
+{
+    return clocks[explore_self()] += WEFT_MSEC;
+}
+
+int64_t weft_in(int64_t distance_ns)
+{
+    return weft_now() + distance_ns;
+}
+
+/* The C library's, which idle.c calls: the explorer decides who runs. */
+int sched_yield(void)
+{
+    return 0;
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------ */
+
+static void job_run(weft_task *task)
+{
+    job *one = (job *)(void *)task;
+    explore_check(one->runs == 0);
+    one->runs++;
+}
+
+const weft_task_type job_type = {.run = job_run, .name = "job"};
+
+job *job_spawn(void)
+{
+    job *one = explore_alloc(sizeof *one);
+    one->runs = 0;
+    weft__spawn(&one->head, &job_type);
+    return one;
+}
+
+void job_join(job *one)
+{
+    if (!weft__join(&one->head))
+        job_run(&one->head);
+    explore_check(one->runs == 1);
+    explore_free(one);
+}

@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What mutants.py breaks: sources with the models that must notice, classic mistakes, survivors."""
+
+IDLE = ["idle.push", "idle.no-raids", "idle.submit", "idle.spawn", "idle.again"]
+
+DEQUE = ["deque.steal", "deque.batch", "deque.reuse", "deque.growth", "deque.wrap", "deque.last",
+         "deque.no-memory", "deque.crash"]
+LANE = ["lane.publish", "lane.raid", "lane.again", "lane.no-memory", "lane.raiders"]
+
+# Sources whose ordered accesses are weakened one at a time, and the models that run them, by name
+# or beginning of a name.
+SOURCES = {
+    "deque/deque.c": [*DEQUE, "idle.no-raids"],
+    "deque/injector.c": ["idle.submit", "join.foreign"],
+    "core/sched/lane.c": [*LANE, "idle.no-raids", "idle.spawn", "idle.again"],
+    "core/sched/join.h": ["join", "lane.publish", "lane.raid"],
+    "core/include/weft/task.h": [*LANE, "idle.spawn"],
+    "core/sched/spawn.c": ["lane.publish", "lane.raid", "idle.no-raids", "idle.spawn",
+                           "idle.again"],
+    "core/sched/park.c": ["join"],
+    "core/sched/idle.c": IDLE,
+}
+
+# name, source, text that occurs once, what replaces it, models
+CLASSICS = [
+    ("the slot is read after the swap", "deque/deque.c",
+     """    void *found = weft__load_relaxed(slot_of(array, top)); /* relaxed: edge deque.publish */
+    /* edge deque.last (seq_cst): success proves that nobody had index `top` before.
+     * edge deque.steal (release): the slot was read before the owner may reuse it. */
+    if (!weft__cas_seq_cst(&deque->top_, &top, top + 1))
+        return WEFT_STEAL_RETRY;
+""",
+     """    uint64_t mine = top;
+    if (!weft__cas_seq_cst(&deque->top_, &top, top + 1))
+        return WEFT_STEAL_RETRY;
+    void *found = weft__load_relaxed(slot_of(array, mine));
+""", DEQUE),
+    ("the array is read before bottom", "deque/deque.c",
+     """    uint64_t bottom = weft__load_seq_cst(&deque->bottom_);
+    if ((int64_t)(bottom - top) <= 0)
+        return WEFT_STEAL_EMPTY;
+    /* edge deque.array (acquire): the array is at least as new as bottom, its slots initialised. */
+    struct weft__deque_array *array = weft__load_acquire(&deque->array_);
+""",
+     """    struct weft__deque_array *array = weft__load_acquire(&deque->array_);
+    uint64_t bottom = weft__load_seq_cst(&deque->bottom_);
+    if ((int64_t)(bottom - top) <= 0)
+        return WEFT_STEAL_EMPTY;
+""", DEQUE),
+    ("a thief looks at bottom before top", "deque/deque.c",
+     "    uint64_t top = weft__load_seq_cst(&deque->top_); "
+     "/* edge deque.last (seq_cst): first top … */"
+     """
+    /* edge deque.last (seq_cst): … then bottom; edge deque.publish (acquire): the slot's content */
+    uint64_t bottom = weft__load_seq_cst(&deque->bottom_);
+    if ((int64_t)(bottom - top) <= 0)
+        return WEFT_STEAL_EMPTY;
+""",
+     """    uint64_t bottom = weft__load_seq_cst(&deque->bottom_);
+    uint64_t top = weft__load_seq_cst(&deque->top_);
+    if ((int64_t)(bottom - top) <= 0)
+        return WEFT_STEAL_EMPTY;
+""", DEQUE),
+    ("the array is published before it is filled", "deque/deque.c",
+     """    for (uint64_t i = top; i != bottom; i++) {
+        void *item""",
+     """    weft__store_release(&deque->array_, array);
+    for (uint64_t i = top; i != bottom; i++) {
+        void *item""", DEQUE),
+    ("the outgrown array is freed at once", "deque/deque.c",
+     "    weft__store_release(&deque->array_, array);\n",
+     "    weft__store_release(&deque->array_, array);\n"
+     "    array->outgrown = old->outgrown;\n    weft__hook_free(old);\n", DEQUE),
+    ("growth forgets the last item", "deque/deque.c",
+     "for (uint64_t i = top; i != bottom; i++)",
+     "for (uint64_t i = top; i != bottom - 1; i++)", DEQUE),
+    ("bottom moves before the slot is filled", "deque/deque.c",
+     """    weft__deque_fill(deque, 0, item);
+    uint64_t bottom = weft__load_relaxed(&deque->bottom_); /* relaxed: the owner's own */
+    /* edge deque.publish (release): as in commit; nobody looks for sleepers after this one. */
+    weft__store_release(&deque->bottom_, bottom + 1);
+""",
+     """    uint64_t bottom = weft__load_relaxed(&deque->bottom_);
+    weft__store_release(&deque->bottom_, bottom + 1);
+    weft__store_relaxed(slot_of(deque->array_, bottom), item);
+""", DEQUE),
+    ("take looks at top before it claims", "deque/deque.c",
+     """    weft__store_seq_cst(&deque->bottom_, newest);
+    WEFT_CRASH_POINT(3);
+    uint64_t top = weft__load_seq_cst(&deque->top_); /* edge deque.last (seq_cst): see above */
+""",
+     """    uint64_t top = weft__load_seq_cst(&deque->top_);
+    weft__store_seq_cst(&deque->bottom_, newest);
+""", DEQUE),
+    ("the last item is taken without a swap", "deque/deque.c",
+     """    if (!weft__cas_seq_cst(&deque->top_, &top, top + 1))
+        item = NULL;
+""", "    weft__store_seq_cst(&deque->top_, top + 1);\n", DEQUE),
+    ("a steal stores instead of swapping", "deque/deque.c",
+     """    if (!weft__cas_seq_cst(&deque->top_, &top, top + 1))
+        return WEFT_STEAL_RETRY;
+    *item = found;
+""", "    weft__store_seq_cst(&deque->top_, top + 1);\n    *item = found;\n", DEQUE),
+    ("a take of an empty deque does not restore bottom", "deque/deque.c",
+     "        /* edge deque.publish (release): slots below stay visible "
+     "to whoever reads this bottom. */"
+     """
+        weft__store_release(&deque->bottom_, newest + 1);
+""", "", DEQUE),
+    ("a take that lost the last item does not restore bottom", "deque/deque.c",
+     """        item = NULL;
+    /* edge deque.publish (release): as above. */
+    weft__store_release(&deque->bottom_, newest + 1);
+""", "        return NULL;\n    weft__store_release(&deque->bottom_, newest + 1);\n", DEQUE),
+    ("take compares indices without their sign", "deque/deque.c",
+     """    deque->top_seen_ = top;
+    if ((int64_t)(newest - top) < 0) {""",
+     """    deque->top_seen_ = top;
+    if (newest < top) {""", DEQUE),
+    ("a steal compares indices without the wrap", "deque/deque.c",
+     "    if ((int64_t)(bottom - top) <= 0)\n        return WEFT_STEAL_EMPTY;",
+     "    if (bottom <= top)\n        return WEFT_STEAL_EMPTY;", DEQUE),
+    ("a full deque overwrites its oldest item", "deque/deque.c",
+     "if (bottom - deque->top_seen_ + count <= capacity)",
+     "if (bottom - deque->top_seen_ + count <= capacity + 1)", DEQUE),
+    ("indices are narrowed to 32 bits in growth", "deque/deque.c",
+     "for (uint64_t i = top; i != bottom; i++)",
+     "for (uint64_t i = (uint32_t)top; i != (uint32_t)bottom; i++)", DEQUE),
+    # ---- publication and raid ----
+    ("a spawn looks before it stores", "core/include/weft/task.h",
+     """    weft__store_release(&lane->youngest_, task);
+    weft__compiler_barrier(); /* edge lane.raid: store first, look second */
+    if (WEFT__UNLIKELY(weft__differs_relaxed(&lane->attention_, (uintptr_t)0)))
+        weft__spawn_slow(task);
+""",
+     """    int is_wanted = weft__differs_relaxed(&lane->attention_, (uintptr_t)0);
+    weft__store_release(&lane->youngest_, task);
+    if (is_wanted)
+        weft__spawn_slow(task);
+""", [*LANE, "idle.spawn"]),
+    ("a join looks before it stores", "core/include/weft/task.h",
+     """    weft__store_release(&lane->youngest_, task->prev_);
+    weft__compiler_barrier(); /* edge lane.raid: store first, look second */
+    if (WEFT__UNLIKELY(weft__differs_relaxed(&lane->attention_, (uintptr_t)0)))
+        return weft__join_popped(task);
+""",
+     """    int is_wanted = weft__differs_relaxed(&lane->attention_, (uintptr_t)0);
+    weft__store_release(&lane->youngest_, task->prev_);
+    if (is_wanted)
+        return weft__join_popped(task);
+""", LANE),
+    ("a spawn links the task after it is on the list", "core/include/weft/task.h",
+     """    task->prev_ = weft__load_relaxed(&lane->youngest_);
+    /* edge lane.youngest (release): a raider that reads this value sees the task's contents. */
+    weft__store_release(&lane->youngest_, task);
+""",
+     """    weft_task *older = weft__load_relaxed(&lane->youngest_);
+    weft__store_release(&lane->youngest_, task);
+    task->prev_ = older;
+""", LANE),
+    ("the raid has no membarrier()", "core/sched/lane.c",
+     "    weft__hook_membarrier();\n", "", LANE),
+    ("the raider looks before it announces itself", "core/sched/lane.c",
+     """    weft__hook_membarrier();
+    /* edge lane.youngest (acquire): the tasks' contents, stored before this head of the list.
+     * edge lane.raid: second look, behind the barrier. */
+    weft_task *youngest = weft__load_acquire(&lane->youngest_);
+""",
+     """    weft_task *youngest = weft__load_acquire(&lane->youngest_);
+    weft__hook_membarrier();
+""", LANE),
+    ("the raider stores its verdict instead of swapping", "core/sched/lane.c",
+     """    if (!weft__cas_acq_rel(&lane->attention_, &seen, verdict))
+        return NULL;
+    return youngest;
+""", "    weft__store_release(&lane->attention_, verdict);\n    return youngest;\n", LANE),
+    ("the raider does not mind a busy owner", "core/sched/lane.c",
+     """    if (seen != WEFT__CALM && seen != WEFT__HUNGRY)
+        return NULL;
+    uintptr_t raid""", "    uintptr_t raid", LANE),
+    ("raids cannot be told apart", "core/sched/lane.c",
+     "(uintptr_t)(ticket << 3) | WEFT__RAID", "((void)ticket, WEFT__RAID)", LANE),
+    ("the owner enters by a store", "core/sched/lane.c",
+     """    while (!weft__cas_acq_rel(&lane->attention_, &seen, WEFT__BUSY))
+        weft_assert(WEFT__TAG(seen) != WEFT__BUSY);
+""", "    weft__store_release(&lane->attention_, WEFT__BUSY);\n", LANE),
+    ("the owner forgets that its task was taken", "core/sched/lane.c",
+     """    if (popped != NULL && taken == popped) {
+        weft__store_relaxed(&lane->youngest_, NULL); /* relaxed: raiders are shut out */
+        return 1;
+    }
+""",
+     """    if (popped != NULL && taken == popped) {
+        weft__store_relaxed(&lane->youngest_, NULL); /* relaxed: raiders are shut out */
+        return 0;
+    }
+""", LANE),
+    ("the owner keeps what was taken", "core/sched/lane.c",
+     "    forget_taken(lane, taken);\n    return 0;", "    return 0;", LANE),
+    ("the owner cuts one task too many", "core/sched/lane.c",
+     "    youngest->prev_ = NULL;\n", "    weft__store_relaxed(&lane->youngest_, NULL);\n",
+     LANE),
+    ("published tasks stay private too", "core/sched/lane.c",
+     """    weft__store_relaxed(&lane->youngest_, NULL); /* relaxed: raiders are shut out */
+    return length;
+""", "    return length;\n", LANE),
+    ("tasks are published newest first", "core/sched/lane.c",
+     "weft__deque_fill(deque, --offset, task);",
+     "weft__deque_fill(deque, length - offset--, task);", LANE),
+    ("a batch is committed before it is filled", "core/sched/lane.c",
+     """    size_t offset = length;
+    for (weft_task *task = youngest; task != NULL; task = task->prev_)
+        weft__deque_fill(deque, --offset, task);
+    weft__deque_commit(deque, length);
+""",
+     """    weft__deque_commit(deque, length);
+    size_t offset = 0;
+    for (weft_task *task = youngest; task != NULL; task = task->prev_)
+        weft__deque_fill(deque, (size_t)0 - ++offset, task);
+""", LANE),
+    ("raiders are let in before the lane is emptied", "core/sched/spawn.c",
+     """    weft__worker_calm(worker, weft__lane_publish(&worker->lane, &worker->deque));
+    return lost;
+""",
+     """    weft__worker_calm(worker, 0);
+    (void)weft__lane_publish(&worker->lane, &worker->deque);
+    return lost;
+""", LANE),
+    ("a lost task is run again", "core/sched/spawn.c",
+     "return weft__worker_attend(worker, task) ? weft__join_public(task) : 0;",
+     "(void)weft__worker_attend(worker, task); return 0;", LANE),
+    ("a join does not look whether the task is on top", "core/sched/spawn.c",
+     "if (weft__deque_peek(&worker->deque) == task && ", "if (", LANE),
+    ("who calms down looks for sleepers before, not after", "core/sched/spawn.c",
+     """    weft__lane_leave(&worker->lane, runtime->rest);
+    WEFT__COUNT(worker, published, published);
+""",
+     """    uint32_t sleepers = weft__load_seq_cst(&runtime->sleepers);
+    weft__lane_leave(&worker->lane, runtime->rest);
+    if (sleepers == 0)
+        return;
+""", ["idle.again", "idle.spawn"]),
+
+    # ---- join ----
+    ("the waiter exchanges, and overwrites DONE", "core/sched/join.h",
+     "return weft__cas_acq_rel(&task->state_, &seen, (uintptr_t)waiter | WEFT__WAITS);",
+     "(void)weft__exchange_acq_rel(&task->state_, (uintptr_t)waiter | WEFT__WAITS); return 1;",
+     ["join", "lane.raid"]),
+    ("the waiter stores instead of swapping", "core/sched/join.h",
+     "return weft__cas_acq_rel(&task->state_, &seen, (uintptr_t)waiter | WEFT__WAITS);",
+     "weft__store_release(&task->state_, (uintptr_t)waiter | WEFT__WAITS); return 1;", ["join"]),
+    ("the waiter puts the type aside too late", "core/sched/join.h",
+     """    waiter->type = (const weft_task_type *)seen;
+    /* edge join.wait (release): the waiter's fields are visible to the finisher.
+     * edge join.done (acquire): it fails only if the finisher was faster; then the result is ours.
+     * Not an exchange: that would overwrite DONE. */
+    return weft__cas_acq_rel(&task->state_, &seen, (uintptr_t)waiter | WEFT__WAITS);
+""",
+     """    uintptr_t type = seen;
+    int rc = weft__cas_acq_rel(&task->state_, &seen, (uintptr_t)waiter | WEFT__WAITS);
+    waiter->type = (const weft_task_type *)type;
+    return rc;
+""", ["join"]),
+    ("the waiter does not say that it waits if it came first", "core/sched/join.h",
+     "(uintptr_t)waiter | WEFT__WAITS);", "(uintptr_t)waiter);", ["join"]),
+    ("the finisher loads, then stores", "core/sched/join.h",
+     "uintptr_t old = weft__exchange_acq_rel(&task->state_, WEFT__DONE);",
+     "uintptr_t old = weft__load_acquire(&task->state_);\n"
+     "    weft__store_release(&task->state_, WEFT__DONE);", ["join"]),
+    ("the finisher touches the task last", "core/sched/join.h",
+     "return (old & WEFT__WAITS) ? (weft__waiter *)(old & ~WEFT__WAITS) : NULL;",
+     "task->prev_ = NULL;\n"
+     "    return (old & WEFT__WAITS) ? (weft__waiter *)(old & ~WEFT__WAITS) : NULL;",
+     ["join"]),
+
+    # ---- park ----
+    ("a plain thread does not look again after a wake", "core/sched/park.c",
+     "while (weft__load_acquire(&waiter->woken) == 0)",
+     "if (weft__load_acquire(&waiter->woken) == 0)",
+     ["join"]),
+    ("a plain thread resets its word after it has registered", "core/sched/park.c",
+     """    weft__store_relaxed(&waiter->woken, 0); /* relaxed: nobody knows the waiter yet */
+    if (!commit(waiter, arg))
+        return;
+""",
+     """    if (!commit(waiter, arg))
+        return;
+    weft__store_relaxed(&waiter->woken, 0);
+""", ["join"]),
+    ("the wake comes before the store", "core/sched/park.c",
+     """    weft__store_release(woken, 1);
+    weft__hook_park_wake(woken, 1);
+""",
+     """    weft__hook_park_wake(woken, 1);
+    weft__store_release(woken, 1);
+""", ["join"]),
+    ("the wake is lost", "core/sched/park.c",
+     "    weft__hook_park_wake(woken, 1);\n", "", ["join"]),
+    ("the waker reads the waiter after it is free", "core/sched/park.c",
+     "    weft__hook_park_wake(woken, 1);\n",
+     "    weft__hook_park_wake(woken, waiter->fiber == NULL);\n", ["join"]),
+    ("the sleeper waits for the wrong value", "core/sched/park.c",
+     "weft__hook_park_wait(&waiter->woken, 0);",
+     "weft__hook_park_wait(&waiter->woken, waiter->woken);", ["join"]),
+
+    # ---- idle ----
+    ("a worker looks before it announces its sleep", "core/sched/idle.c",
+     """    weft__store_seq_cst(&worker->asleep, 1);
+    weft__fetch_add_seq_cst(&runtime->sleepers, 1);
+    weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1); /* edge idle.sleepers (seq_cst) */
+    WEFT_CRASH_POINT(20);
+    if (is_work_left(worker)) {
+""",
+     """    int is_left = is_work_left(worker);
+    weft__store_seq_cst(&worker->asleep, 1);
+    weft__fetch_add_seq_cst(&runtime->sleepers, 1);
+    weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1);
+    if (is_left) {
+""", IDLE),
+    ("a worker sleeps without a last look", "core/sched/idle.c",
+     "    if (is_work_left(worker)) {\n        (void)claim",
+     "    if (0) {\n        (void)claim", IDLE),
+    ("the last look forgets the injector", "core/sched/idle.c",
+     "if (is_stopping(runtime) || !weft__injector_is_empty(&runtime->injector))",
+     "if (is_stopping(runtime))", IDLE),
+    ("the last look forgets the end", "core/sched/idle.c",
+     "if (is_stopping(runtime) || !weft__injector_is_empty(&runtime->injector))",
+     "if (!weft__injector_is_empty(&runtime->injector))", IDLE),
+    ("the last look forgets deques", "core/sched/idle.c",
+     "    if (!weft__deque_is_empty(&victim->deque))\n        return 1;\n", "", IDLE),
+    ("the last look forgets private tasks", "core/sched/idle.c",
+     "    return attention == WEFT__CALM || attention == WEFT__HUNGRY;", "    return 0;", IDLE),
+    ("the sleeper asks nobody", "core/sched/idle.c",
+     "    ask_everybody(runtime);\n    if (runtime->can_raid", "    if (runtime->can_raid", IDLE),
+    ("the sleeper has no membarrier()", "core/sched/idle.c",
+     "        weft__hook_membarrier();\n", "        (void)0;\n", IDLE),
+    ("a worker counts itself out of the search before it announces its sleep", "core/sched/idle.c",
+     """    weft__store_seq_cst(&worker->asleep, 1);
+    weft__fetch_add_seq_cst(&runtime->sleepers, 1);
+    weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1); /* edge idle.sleepers (seq_cst) */
+""",
+     """    weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1);
+    weft__store_seq_cst(&worker->asleep, 1);
+    weft__fetch_add_seq_cst(&runtime->sleepers, 1);
+""", IDLE),
+    ("the sleeper's count is read before its word", "core/sched/idle.c",
+     """        if (weft__load_acquire(&worker->asleep) == 0)
+            break;
+        weft__ec_wait(&worker->ec, value);
+""",
+     """        if (weft__load_acquire(&worker->asleep) == 0)
+            break;
+        value = weft__ec_value(&worker->ec);
+        weft__ec_wait(&worker->ec, value);
+""", IDLE),
+    ("a claimed wake is not posted", "core/sched/idle.c",
+     "    weft__ec_post(&worker->ec);\n    return 1;", "    return 1;", IDLE),
+    ("a waker does not claim", "core/sched/idle.c",
+     "|| !claim_wake(runtime, worker))", ")", IDLE),
+    ("the last searcher does not look what is left", "core/sched/idle.c",
+     "    if (searching != 1 || weft__load_seq_cst(&runtime->sleepers) == 0)",
+     "    if (searching == 1 || searching != 1)", ["idle"]),
+]
+
+# Mutants that need more preemptions than a depth-first search can afford here: found by chance.
+BY_CHANCE = {
+    "spawn.c weft__worker_calm: load_seq_cst(&runtime->searching) -> acquire": ["idle.again"],
+}
+
+# Mutants that no model notices, and why that is no hole.
+_BUFFERING = ("would need a load that returns a store made later (load buffering), which the "
+              "memory model leaves out")
+_BEHIND = "membarrier() stands right behind it and does as much; the order is for the reader"
+
+SURVIVORS = {
+    "deque.c weft__deque_reserve: load_acquire(&deque->top_) -> relaxed":
+        "the thief's read of the slot comes before its swap; that it sees the owner's later store "
+        + _BUFFERING,
+    "deque.c weft_deque_take: store_release(&deque->bottom_) -> relaxed":
+        "the deque is empty at this bottom: a thief that reads it finds nothing or loses the swap; "
+        "it is a release so that no proof depends on that",
+    "deque.c weft_deque_take: store_release(&deque->bottom_) -> relaxed #2":
+        "as the other restoring store",
+    "deque.c weft_deque_take: cas_seq_cst(&deque->top_) -> acq_rel":
+        "the owner sees its own swap anyway, and a thief that does not loses its own",
+    "deque.c weft_deque_steal: load_seq_cst(&deque->top_) -> acquire":
+        "what it reads was stored by a sequentially consistent swap, which it then happens after",
+    "lane.c weft__lane_enter: cas_acq_rel(&lane->attention_) -> acquire":
+        "nobody reads what the owner stored before BUSY: raiders that find it go away",
+    "lane.c weft__lane_enter: cas_acq_rel(&lane->attention_) -> release":
+        "raiders only read before their verdict; that they see the owner's later stores "
+        + _BUFFERING,
+    "lane.c weft__lane_raid: cas_acq_rel(&lane->attention_) -> acquire":
+        "as the acquire of weft__lane_enter, its partner",
+    "lane.c weft__lane_raid: cas_acq_rel(&lane->attention_) -> release":
+        "the load of youngest_ has acquired what the chain holds",
+    "lane.c weft__lane_raid: cas_seq_cst(&lane->attention_) -> acq_rel": _BEHIND,
+    "deque.c weft__deque_is_empty: load_seq_cst(&deque->top_) -> acquire":
+        "an old top makes the deque look fuller than it is: the sleeper looks once more, in vain",
+    "lane.c weft__lane_ask: cas_seq_cst(&lane->attention_) -> acq_rel":
+        "a swap reads the newest value in any order, and the load before it decides",
+    "idle.c claim_wake: cas_acq_rel(&worker->asleep) -> acquire":
+        "the sleeper learns of the work by sequentially consistent loads, not through this word",
+    "idle.c claim_wake: cas_acq_rel(&worker->asleep) -> release":
+        "the waker uses nothing that the sleeper wrote before it announced itself",
+    "idle.c claim_wake: fetch_add_seq_cst(&runtime->searching) -> acq_rel":
+        "who misses the increment wakes one more worker than needed",
+    "idle.c claim_wake: fetch_add_seq_cst(&runtime->sleepers) -> acq_rel":
+        "who misses the decrement looks for a sleeper and finds none to claim",
+    "idle.c weft__runtime_notify: load_seq_cst(&runtime->sleepers) -> acquire":
+        "searching == 0 was read from a sleeper's decrement, which is behind its announcement, "
+        "or the sleeper's last look is behind the publication",
+    "idle.c has_work: load_acquire(&victim->lane.youngest_) -> relaxed":
+        "the value is only compared with NULL; the raid loads it again",
+    "idle.c doze: load_acquire(&worker->asleep) -> relaxed":
+        "as the release of its partner in claim_wake",
+    "idle.c leave_search: fetch_add_seq_cst(&runtime->searching) -> acq_rel":
+        "NOT KNOWN TO BE HARMLESS: needs two that search beside one that sleeps and one that "
+        "publishes; idle.two is explored without preemptions only",
+    "idle.c leave_search: load_seq_cst(&runtime->sleepers) -> acquire":
+        "NOT KNOWN TO BE HARMLESS: as above",
+    "idle.c weft__worker_next: fetch_add_seq_cst(&runtime->searching) -> acq_rel":
+        "who misses the increment wakes one more worker than needed",
+    "idle.c a worker counts itself out of the search before it announces its sleep":
+        "its last look is behind both; whoever publishes between them is seen by it",
+    "idle.c the last searcher does not look what is left":
+        "NOT KNOWN TO BE HARMLESS: as leave_search above",
+}

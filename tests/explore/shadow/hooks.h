@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* hooks.h — the explorer's: sleep, memory, barriers and sudden death are its choices.
+ *
+ * It stands in front of base/hooks.h in the include path and offers the same names. */
+#ifndef WEFT_BASE_HOOKS_H
+#define WEFT_BASE_HOOKS_H
+
+#include <weft/base.h>
+
+#include "explore.h"
+
+#define weft__relax() explore_yield()
+#define WEFT_CRASH_POINT(n) explore_crash_point(n)
+#define weft__hook_alloc(bytes) explore_hook_alloc(bytes)
+#define weft__hook_free(memory) explore_free(memory)
+#define weft__hook_membarrier() explore_membarrier()
+#define weft__hook_park_wait(word, expected) explore_park_wait((word), (expected))
+#define weft__hook_park_wake(word, count) explore_park_wake((word), (count))
+
+#define WEFT__PANIC(what) explore_fail(EXPLORE_PLACE what)
+#define weft_assert(condition)                                                                     \
+    (WEFT__LIKELY(condition) ? (void)0 : WEFT__PANIC("assertion failed: " #condition))
+
+/* No code under the explorer fails a system call. */
+#define weft__errno_get() 0
+#define weft__errno_set(value) ((void)(value))
+
+#endif
