@@ -133,16 +133,23 @@ class Workshop:
         finally:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(original)
+        return self.search(mutant, arguments)
+
+    def search(self, mutant, arguments):
+        """The same for a mutant whose objects are made: small bounds in all models come first."""
         program = os.path.join(self.folder, "explore")
         subprocess.run([self.compiler, "-no-pie", "-o", program, *self.objects.values()],
                        check=True)
         self.objects = dict(self.clean)
-        try:
-            ran = subprocess.run([program, *arguments, *mutant.models], text=True,
-                                 timeout=SECONDS_MAX, stdout=subprocess.PIPE,
-                                 stderr=subprocess.STDOUT)
-        except subprocess.TimeoutExpired:
-            return None, f"no answer in {SECONDS_MAX} s"
+        for bound in ["--preempt", "1"], []:
+            try:
+                ran = subprocess.run([program, *bound, *arguments, *mutant.models], text=True,
+                                     timeout=SECONDS_MAX, stdout=subprocess.PIPE,
+                                     stderr=subprocess.STDOUT)
+            except subprocess.TimeoutExpired:
+                return None, f"no answer in {SECONDS_MAX} s"
+            if ran.returncode != CLEAN or "--random" in arguments:
+                break
         return ran.returncode, ran.stdout
 
 
