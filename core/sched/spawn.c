@@ -56,6 +56,7 @@ void weft__spawn_slow(weft_task *task)
         (void)weft__worker_attend(worker, NULL);
 }
 
+/* A plain thread has nobody to hand a task to: it runs here, before its own join. */
 static void run_in_place(weft_task *task)
 {
     weft__join_type(task)->run(task);
