@@ -42,9 +42,10 @@ if [ -z "$found" ]; then
 fi
 
 set --
-for module in base deque core; do
+for module in base deque ipc core futures; do
     set -- "$@" "-I$root/$module/include"
     for header in "$root/$module"/include/weft/*.h; do
+        [ -e "$header" ] || continue
         program="#include <weft/${header##*/}>
 typedef int not_empty;"
         everywhere "$@"
