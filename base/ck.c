@@ -2,8 +2,8 @@
 /* ck.c — how ConcurrencyKit's event count sleeps and wakes.
  *
  * The library calls `wait` with deadlines that it lengthens step by step, because its
- * single-producer form may miss a wake. The form used here never does, so the deadline is ignored
- * unless the caller set one: an idle worker makes one system call and then none. */
+ * single-producer form may miss a wake. The form used here never does, so these are ignored; the
+ * caller's own comes along as `data`. An idle worker makes one system call and then none. */
 #include "ck.h"
 
 #include "sys.h"
@@ -19,9 +19,9 @@ static int read_clock(const struct ck_ec_ops *ops, struct timespec *now)
 static void wait32(const struct ck_ec_wait_state *state, const uint32_t *word, uint32_t expected,
                    const struct timespec *deadline)
 {
-    (void)state;
     (void)deadline;
-    (void)weft__futex_wait(word, expected, WEFT_FOREVER);
+    const int64_t *callers = state->data;
+    (void)weft__futex_wait(word, expected, callers != NULL ? *callers : WEFT_FOREVER);
 }
 
 static void wait64(const struct ck_ec_wait_state *state, const uint64_t *word, uint64_t expected,
@@ -60,3 +60,21 @@ static const struct ck_ec_ops ops = {
 };
 
 const struct ck_ec_mode weft__ec_mode = {.ops = &ops, .single_producer = false};
+
+static int never(const struct ck_ec_wait_state *state, struct timespec *deadline)
+{
+    (void)state;
+    (void)deadline;
+    return 0;
+}
+
+void weft__ec_sleep(struct ck_ec32 *ec, uint32_t value, int64_t deadline_ns)
+{
+    if (deadline_ns == WEFT_FOREVER) {
+        (void)ck_ec32_wait(ec, &weft__ec_mode, value, NULL);
+        return;
+    }
+    const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / WEFT_SEC),
+                                      .tv_nsec = (long)(deadline_ns % WEFT_SEC)};
+    (void)ck_ec32_wait_pred(ec, &weft__ec_mode, value, never, &deadline_ns, &deadline);
+}

@@ -124,11 +124,15 @@ WEFT__INLINE void weft__ec_post(weft__ec *ec)
     weft__ck_show();
 }
 
-/* Sleep until the count is no longer `value`; may return earlier: look again. */
-WEFT__INLINE void weft__ec_wait(weft__ec *ec, uint32_t value)
+/* weft__ec_wait() without the announcements. */
+void weft__ec_sleep(weft__ec *ec, uint32_t value, int64_t deadline_ns);
+
+/* Sleep until the count is no longer `value`, or the deadline has passed; may return earlier: look
+ * again. */
+WEFT__INLINE void weft__ec_wait(weft__ec *ec, uint32_t value, int64_t deadline_ns)
 {
     weft__ck_hide();
-    (void)ck_ec32_wait(ec, &weft__ec_mode, value, NULL);
+    weft__ec_sleep(ec, value, deadline_ns);
     weft__ck_show();
     weft__ck_acquire(ec);
 }

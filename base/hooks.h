@@ -12,6 +12,8 @@
 #include "panic.h"
 #include "sys.h"
 
+#include <errno.h>
+
 /* Tell the processor that this is a waiting loop. */
 WEFT__INLINE void weft__relax(void)
 {
@@ -30,8 +32,9 @@ WEFT__INLINE void weft__relax(void)
 #define weft__hook_alloc(bytes) weft__alloc(bytes)
 #define weft__hook_free(memory) weft__free(memory)
 #define weft__hook_membarrier() weft__membarrier()
-#define weft__hook_park_wait(word, expected)                                                       \
-    ((void)weft__futex_wait((word), (expected), WEFT_FOREVER))
+/* Nonzero: the deadline has passed. Zero: woken, or for no reason; look again. */
+#define weft__hook_park_wait(word, expected, deadline_ns)                                          \
+    (weft__futex_wait((word), (expected), (deadline_ns)) == -ETIMEDOUT)
 #define weft__hook_park_wake(word, count) weft__futex_wake((word), (count))
 
 #endif

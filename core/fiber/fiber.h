@@ -11,7 +11,10 @@
 #define WEFT_FIBER_FIBER_H
 
 #include <weft/base.h>
+#include <weft/fiber.h>
 #include <weft/task.h>
+
+#include "sched/timer.h"
 
 /* Where a fiber continues. The three words are known to the assembly in switch.h. */
 typedef struct weft__context {
@@ -30,6 +33,15 @@ typedef struct weft__fiber {
     size_t stack_bytes;            /* usable bytes from there to the descriptor */
     void *tsan;                    /* ThreadSanitizer's idea of it, made once: it is costly */
     void *asan_fake_stack;
+    uint64_t wait;     /* how a wait that may be given up stands, and its number: sched/wait.c */
+    weft__timer timer; /* for its deadline */
+
+    /* fiber/scope.c; a task that is no fiber of a scope's own has none. */
+    weft_scope *scope;        /* the innermost it is in */
+    unsigned shield;          /* scopes up to this depth do not concern it; others read it */
+    weft_scope *enrolled;     /* the scope in whose list of members it is */
+    struct weft__fiber *peer; /* in that list */
+    struct weft__fiber **link;
 } weft__fiber;
 
 /* Prepare a fiber to run `entry` on its stack at the first switch to it; once for each fiber.

@@ -33,7 +33,8 @@
 
 #include <sched.h>
 
-#define INJECTOR_EVERY 61 /* items after which outside work is looked at first; prime */
+#define TURN_EVERY 61 /* items after which others than the newest get a turn; prime */
+#define CLOCK_EVERY 8 /* items after which a worker with deadlines looks at the clock */
 #define RAID_PATIENCE_NS (20 * WEFT_USEC)
 #define RELAX_MAX 16
 #define PATIENCE_SHARE_MIN 8 /* patience falls to this share of the time to spin, not lower */
@@ -162,6 +163,92 @@ static void learn(weft__worker *worker, int paid)
         worker->patience_ns /= 2;
 }
 
+/* ---- the clock ------------------------------------------------------------------------------ */
+
+/* Fibers that an expiry makes runnable, linked by prev_, earliest first. */
+typedef struct expired {
+    weft_task *first;
+    weft_task **end;
+} expired;
+
+static void expire_fiber(weft__timer *timer, void *arg)
+{
+    weft__fiber *fiber = (weft__fiber *)(void *)((char *)timer - offsetof(weft__fiber, timer));
+    expired *list = arg;
+    if (!weft__wait_expire(fiber))
+        return;
+    fiber->item.state_ = (uintptr_t)&weft__fiber_type;
+    fiber->item.prev_ = NULL;
+    *list->end = &fiber->item;
+    list->end = &fiber->item.prev_;
+}
+
+/* Into the worker's own deque, the earliest at the bottom, where the owner takes it first. */
+static void push_expired(weft__worker *worker, weft_task *first)
+{
+    if (weft__chain_push(first, &worker->deque) == 0)
+        return;
+    while (first != NULL) {
+        weft_task *next = first->prev_;
+        weft__worker_push(worker, first);
+        first = next;
+    }
+}
+
+/* Make the fibers runnable whose deadline has passed, whichever worker they parked on: that one may
+ * be inside a long task. Nonzero: there were some, and they are in this worker's deque. */
+static int expire_due(weft__worker *worker, int64_t now_ns)
+{
+    weft_runtime *runtime = worker->runtime;
+    expired list = {.first = NULL, .end = &list.first};
+    for (unsigned i = 0; i < runtime->worker_count; i++) {
+        weft__wheel *wheel = &runtime->workers[i].wheel;
+        if (weft__wheel_is_due(wheel, now_ns))
+            (void)weft__wheel_expire(wheel, now_ns, expire_fiber, &list);
+    }
+    if (list.first == NULL)
+        return 0;
+    int are_others = list.first->prev_ != NULL;
+    push_expired(worker, list.first);
+    if (are_others)
+        weft__runtime_notify(runtime, worker);
+    return 1;
+}
+
+/* The next deadline of all workers. */
+static int64_t next_due(const weft_runtime *runtime)
+{
+    int64_t due = WEFT_FOREVER;
+    for (unsigned i = 0; i < runtime->worker_count; i++)
+        due = min_ns(due, weft__wheel_next(&runtime->workers[i].wheel));
+    return due;
+}
+
+void weft__worker_arm(weft__worker *worker, weft__timer *timer, int64_t deadline_ns)
+{
+    if (weft__timer_arm(&worker->wheel, timer, deadline_ns))
+        worker->unwatched = 1;
+}
+
+/* This worker has armed a timer that is earlier than all in its wheel, and goes on with something
+ * else: see that a sleeper, if there is one, wakes for it. */
+static void see_watched(weft__worker *worker)
+{
+    weft_runtime *runtime = worker->runtime;
+    worker->unwatched = 0;
+    /* edge idle.watch (seq_cst): behind the store of the deadline. */
+    weft__worker *watcher = weft__load_seq_cst(&runtime->watcher);
+    if (watcher == NULL) {
+        weft__runtime_notify(runtime, worker);
+        return;
+    }
+    /* edge idle.watch (seq_cst): if it is not yet stored, the watcher's look is still to come */
+    if (weft__load_seq_cst(&runtime->watch_until) > weft__wheel_next(&worker->wheel))
+        weft__ec_post(&watcher->ec); /* no reason to get up, but to look again */
+}
+
+/* ---- hunting -------------------------------------------------------------------------------- */
+
 /* Search until something is found, patience is over, or the runtime stops. */
 static weft_task *hunt(weft__worker *worker)
 {
@@ -180,6 +267,8 @@ static weft_task *hunt(weft__worker *worker)
         if (contended)
             continue;
         int64_t now = weft_now();
+        if (expire_due(worker, now))
+            return weft__worker_own(worker);
         if (begin == 0) {
             begin = now;
             raid_at = now + min_ns(worker->patience_ns, RAID_PATIENCE_NS);
@@ -290,6 +379,61 @@ static int is_work_left(weft__worker *worker)
     return 0;
 }
 
+/* Sleep until woken. */
+static void sleep_plainly(weft__worker *worker)
+{
+    for (;;) {
+        /* Anew each time: the waker of an earlier sleep may post only now. */
+        uint32_t value = weft__ec_value(&worker->ec);
+        /* edge idle.claim (acquire): what the waker did before */
+        if (weft__load_acquire(&worker->asleep) == 0)
+            return;
+        weft__ec_wait(&worker->ec, value, WEFT_FOREVER);
+    }
+}
+
+/* How long the watcher may sleep: said first, looked at again second. */
+static int64_t say_until(weft_runtime *runtime)
+{
+    int64_t until = next_due(runtime);
+    for (;;) {
+        /* edge idle.watch (seq_cst): before the second look */
+        weft__store_seq_cst(&runtime->watch_until, until);
+        int64_t due = next_due(runtime);
+        if (due >= until)
+            return until;
+        until = due;
+    }
+}
+
+/* Sleep until woken, or until a deadline is due. */
+static void sleep_watching(weft__worker *worker)
+{
+    weft_runtime *runtime = worker->runtime;
+    for (;;) {
+        uint32_t value = weft__ec_value(&worker->ec);
+        /* edge idle.claim (acquire): as above */
+        if (weft__load_acquire(&worker->asleep) == 0)
+            break;
+        int64_t until = say_until(runtime);
+        if (until <= weft_now()) {
+            (void)claim_wake(runtime, worker); /* or a waker was faster */
+            break;
+        }
+        weft__ec_wait(&worker->ec, value, until);
+    }
+    weft__store_relaxed(&runtime->watch_until, 0); /* relaxed: ordered by the next store */
+    /* edge idle.watch (seq_cst): whoever sees no watcher looks for a sleeper itself */
+    weft__store_seq_cst(&runtime->watcher, NULL);
+}
+
+static int become_watcher(weft__worker *worker)
+{
+    weft__worker *nobody = NULL;
+    /* edge idle.watch (seq_cst): one at a time */
+    return weft__cas_seq_cst(&worker->runtime->watcher, &nobody, worker);
+}
+
 /* Sleep until woken, or not at all if there is work after all. The worker is among the searching
  * before and after. */
 static void doze(weft__worker *worker)
@@ -306,17 +450,23 @@ static void doze(weft__worker *worker)
     }
     WEFT__COUNT(worker, sleeps, 1);
     int64_t asleep_at = weft_now();
-    for (;;) {
-        /* Anew each time: the waker of an earlier sleep may post only now. */
-        uint32_t value = weft__ec_value(&worker->ec);
-        /* edge idle.claim (acquire): what the waker did before */
-        if (weft__load_acquire(&worker->asleep) == 0)
-            break;
-        weft__ec_wait(&worker->ec, value);
+    if (become_watcher(worker)) {
+        sleep_watching(worker);
+    } else {
+        if (worker->unwatched)
+            see_watched(worker);
+        sleep_plainly(worker);
     }
     WEFT__COUNT(worker, wakes, 1);
     if (weft_now() - asleep_at < REGRET_NS)
         learn(worker, 1);
+}
+
+/* Whether deadlines are pending and no sleeper will wake for them. */
+static int is_unwatched(weft_runtime *runtime)
+{
+    /* edge idle.watch (seq_cst): behind the end of our own watch, if it was that */
+    return weft__load_seq_cst(&runtime->watcher) == NULL && next_due(runtime) != WEFT_FOREVER;
 }
 
 /* A searching worker has found something. If it was the last, and others sleep, the duty to search
@@ -329,29 +479,75 @@ static void leave_search(weft__worker *worker)
     if (searching != 1 || weft__load_seq_cst(&runtime->sleepers) == 0) /* edge idle.sleepers */
         return;
     /* Private tasks count as well: who spawned them while his lane was calm may compute for long
-     * now and answer nobody, and only a worker that is awake can raid. */
-    if (!weft__deque_is_empty(&worker->deque) || is_work_left(worker))
+     * now and answer nobody, and only a worker that is awake can raid. So do deadlines that nobody
+     * watches: this worker may have been the watcher until now. */
+    if (!weft__deque_is_empty(&worker->deque) || is_work_left(worker) || is_unwatched(runtime))
         weft__runtime_notify(runtime, worker);
+}
+
+/* The oldest item of the worker's deque; NULL also if a thief is at it: then there is no hurry. */
+static weft_task *take_oldest(weft__worker *worker)
+{
+    void *item = NULL;
+    return weft_deque_steal(&worker->deque, &item) == WEFT_STEAL_ITEM ? item : NULL;
+}
+
+/* What a worker whose own stock never runs out has to see to now and then: deadlines, and work from
+ * outside, of which it returns the oldest. `*is_turn` is set when other old items should run. */
+static weft_task *see_to_others(weft__worker *worker, int *is_turn)
+{
+    worker->tick++;
+    if (worker->tick % CLOCK_EVERY == 0 && weft__wheel_is_due(&worker->wheel, WEFT_FOREVER - 1))
+        (void)expire_due(worker, weft_now());
+    *is_turn = worker->tick % TURN_EVERY == 0;
+    return *is_turn ? from_injector(worker) : NULL;
+}
+
+/* Something that needs no search. The oldest gets a turn as well, because two others that wake each
+ * other would keep it from running. */
+static weft_task *next_at_hand(weft__worker *worker)
+{
+    int is_turn = 0;
+    weft_task *item = see_to_others(worker, &is_turn);
+    if (item == NULL && (is_turn || worker->is_yielding))
+        item = take_oldest(worker);
+    worker->is_yielding = 0;
+    return item != NULL ? item : weft__worker_own(worker);
+}
+
+int weft__worker_has_others(weft__worker *worker)
+{
+    int is_turn = 0;
+    weft_task *item = see_to_others(worker, &is_turn);
+    if (item != NULL)
+        weft__worker_push(worker, item);
+    return worker->overflow != NULL || !weft__deque_is_empty(&worker->deque);
+}
+
+void weft__worker_yield(weft__worker *worker, weft__fiber *fiber)
+{
+    fiber->item.state_ = (uintptr_t)&weft__fiber_type; /* published by the push */
+    worker->is_yielding = 1;
+    weft__worker_push(worker, &fiber->item);
+    weft__runtime_notify(worker->runtime, worker);
 }
 
 weft_task *weft__worker_next(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
-    weft_task *item = NULL;
-    if (++worker->tick % INJECTOR_EVERY == 0)
-        item = from_injector(worker);
-    if (item == NULL)
-        item = weft__worker_own(worker);
-    if (item != NULL)
-        return item;
-    /* edge idle.sleepers (seq_cst): whoever sees us searching leaves new work to us. */
-    weft__fetch_add_seq_cst(&runtime->searching, 1);
-    for (;;) {
-        item = hunt(worker);
-        if (item != NULL || is_stopping(runtime))
-            break;
-        doze(worker);
+    weft_task *item = next_at_hand(worker);
+    if (item == NULL) {
+        /* edge idle.sleepers (seq_cst): whoever sees us searching leaves new work to us. */
+        weft__fetch_add_seq_cst(&runtime->searching, 1);
+        for (;;) {
+            item = hunt(worker);
+            if (item != NULL || is_stopping(runtime))
+                break;
+            doze(worker);
+        }
+        leave_search(worker);
     }
-    leave_search(worker);
+    if (WEFT__UNLIKELY(worker->unwatched))
+        see_watched(worker);
     return item;
 }

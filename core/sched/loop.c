@@ -14,6 +14,7 @@
 #define CACHE_MAX 64
 
 const weft_task_type weft__fiber_type = {.run = NULL, .name = "fiber", .file = __FILE__};
+const weft_task_type weft__job_type = {.run = NULL, .name = "job", .file = __FILE__};
 
 static void cache_put(weft__worker *worker, weft__fiber *fiber)
 {
@@ -74,6 +75,16 @@ static void resume(weft__worker *worker, weft__fiber *fiber)
     weft__worker_switch(worker, fiber);
 }
 
+/* The worker after a call of the user's: perhaps another one, but never none. */
+static weft__worker *still_worker(void)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL)
+        WEFT__PANIC("a forked child returned from the task that called fork(); it must end with "
+                    "_exit() or exec");
+    return worker;
+}
+
 /* Run a task as a plain call. Returns a fiber that waited for it and can go on right here. */
 static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_type *type)
 {
@@ -82,10 +93,7 @@ static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_t
     self->running = type;
     type->run(task);
     self->running = NULL;
-    worker = weft__worker_self();
-    if (worker == NULL)
-        WEFT__PANIC("a forked child returned from the task that called fork(); it must end with "
-                    "_exit() or exec");
+    worker = still_worker();
     weft__waiter *waiter = weft__join_finish(task);
     if (waiter == NULL)
         return NULL;
@@ -102,7 +110,13 @@ static weft__fiber *execute(weft__worker *worker, weft_task *item)
     const weft_task_type *type = weft__join_type(item);
     if (type == &weft__fiber_type)
         return (weft__fiber *)(void *)item;
-    return run(worker, item, type);
+    if (type != &weft__job_type)
+        return run(worker, item, type);
+    WEFT__COUNT(worker, tasks_run, 1);
+    weft__job *job = (weft__job *)(void *)item;
+    job->run(job);
+    (void)still_worker();
+    return NULL;
 }
 
 weft_task *weft__worker_own(weft__worker *worker)

@@ -17,7 +17,7 @@
 #include "hooks.h"
 #include "lane.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <time.h>
 
 #define FIBER_PATIENCE_NS (10 * WEFT_SEC)
@@ -72,13 +72,11 @@ static weft__fiber *fiber_for_parking(weft__worker *worker)
     return fiber;
 }
 
-static void wait_in_fiber(weft__worker *worker, weft__waiter *waiter, weft__commit *commit,
-                          void *arg)
+void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit, void *arg)
 {
     int saved_errno = weft__errno_get();
     publish_all(worker);
     weft__fiber *next = fiber_for_parking(worker);
-    waiter->fiber = worker->current;
     worker->parked.commit = commit;
     worker->parked.waiter = waiter;
     worker->parked.arg = arg;
@@ -89,50 +87,76 @@ static void wait_in_fiber(weft__worker *worker, weft__waiter *waiter, weft__comm
     weft__errno_set(saved_errno);
 }
 
-static void wait_in_thread(weft__waiter *waiter, weft__commit *commit, void *arg)
+int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns)
 {
     waiter->fiber = NULL;
     weft__store_relaxed(&waiter->woken, 0); /* relaxed: nobody knows the waiter yet */
     if (!commit(waiter, arg))
-        return;
+        return 0;
+    return weft__sleep_thread(waiter, deadline_ns);
+}
+
+int weft__sleep_thread(weft__waiter *waiter, int64_t deadline_ns)
+{
+    int is_late = 0;
     /* edge park.thread (acquire): what the waker did before */
-    while (weft__load_acquire(&waiter->woken) == 0)
-        weft__hook_park_wait(&waiter->woken, 0);
+    while (weft__load_acquire(&waiter->woken) == 0) {
+        if (is_late)
+            return -ETIMEDOUT;
+        is_late = weft__hook_park_wait(&waiter->woken, 0, deadline_ns);
+    }
+    return 0;
 }
 
 void weft__wait(weft__waiter *waiter, weft__commit *commit, void *arg)
 {
     weft__worker *worker = weft__worker_self();
-    if (worker == NULL)
-        wait_in_thread(waiter, commit, arg);
-    else
-        wait_in_fiber(worker, waiter, commit, arg);
+    waiter->is_tentative = 0;
+    if (worker == NULL) {
+        (void)weft__park_thread(waiter, commit, arg, WEFT_FOREVER);
+        return;
+    }
+    waiter->fiber = worker->current;
+    weft__park(worker, waiter, commit, arg);
 }
 
-static void wake_fiber(weft__fiber *fiber)
+/* Make an item available to a runtime's workers, from anywhere. */
+static void submit(weft_runtime *runtime, weft_task *item)
 {
     weft__worker *worker = weft__worker_self();
-    weft_runtime *runtime = fiber->runtime;
-    fiber->item.state_ = (uintptr_t)&weft__fiber_type; /* published by the push */
     if (worker != NULL && worker->runtime == runtime) {
-        weft__worker_push(worker, &fiber->item);
+        weft__worker_push(worker, item);
         weft__runtime_notify(runtime, worker);
         return;
     }
-    /* Nothing else keeps a foreign runtime alive: once pushed, the fiber may run to its end, and
+    /* Nothing else keeps a foreign runtime alive: once pushed, the item may run to its end, and
      * the runtime be destroyed, while we still look for sleepers.
-     * relaxed: the push makes it visible to whoever runs the fiber, hence to the destroyer. */
+     * relaxed: the push makes it visible to whoever runs the item, hence to the destroyer. */
     weft__fetch_add_relaxed(&runtime->wakers, 1);
-    weft__injector_push(&runtime->injector, (weft__link *)(void *)&fiber->item);
+    weft__injector_push(&runtime->injector, (weft__link *)(void *)item);
     weft__runtime_notify(runtime, NULL);
     /* edge runtime.wakers (release): the last touch of the runtime. */
     weft__fetch_add_acq_rel(&runtime->wakers, (uint32_t)-1);
 }
 
+void weft__fiber_ready(weft__fiber *fiber)
+{
+    fiber->item.state_ = (uintptr_t)&weft__fiber_type; /* published by the push */
+    submit(fiber->runtime, &fiber->item);
+}
+
+void weft__job_submit(weft_runtime *runtime, weft__job *job)
+{
+    job->item.state_ = (uintptr_t)&weft__job_type; /* published by the push */
+    submit(runtime, &job->item);
+}
+
 void weft__wake(weft__waiter *waiter)
 {
-    if (waiter->fiber != NULL) {
-        wake_fiber(waiter->fiber);
+    weft__fiber *fiber = waiter->fiber;
+    if (fiber != NULL) {
+        if (!waiter->is_tentative || weft__wait_claim(fiber))
+            weft__fiber_ready(fiber);
         return;
     }
     uint32_t *woken = &waiter->woken;

@@ -27,6 +27,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 /* A worker's own stack holds the switch to its first fiber and nothing else. */
 #define THREAD_STACK_BYTES ((size_t)64 << 10)
@@ -58,6 +59,7 @@ static void *worker_thread(void *arg)
 {
     weft__worker *worker = arg;
     set_place(worker);
+    (void)prctl(PR_SET_TIMERSLACK, 1UL); /* deadlines as exact as the kernel can, not to 50 us */
     weft__overflow_thread_enter(worker);
     weft__worker_bind_thread(worker);
     weft__fiber_adopt_thread(&worker->native);
@@ -124,6 +126,7 @@ static int init_worker(weft_runtime *runtime, unsigned id, int cpu, const unsign
         worker->victims = runtime->victims + (size_t)id * (runtime->worker_count - 1);
     set_victims(worker, distance);
     weft__ec_init(&worker->ec);
+    weft__wheel_init(&worker->wheel, weft_now());
     int rc = weft_deque_init(&worker->deque, 0);
     if (rc != 0)
         return rc;

@@ -8,7 +8,8 @@
  *     self.c     which worker is this thread            lane.c    publication and raid
  *     spawn.c    slow paths of spawn and join           join.h    finish against wait
  *     loop.c     what a fiber does when idle            park.c    suspending and waking fibers
- *     idle.c     search, sleep, wake                    runtime.c create, run, destroy
+ *     wait.c     waits that may be given up             timer.c   deadlines: a timing wheel
+ *     idle.c     search, sleep, wake, watch the clock   runtime.c create, run, destroy
  *     overflow.c who ran off its stack                  fork.c    what a forked child may do */
 #ifndef WEFT_SCHED_WORKER_H
 #define WEFT_SCHED_WORKER_H
@@ -52,6 +53,8 @@ struct weft__worker {
     unsigned ticket;     /* raids begun */
     uint64_t random;     /* state of a xorshift generator */
     int64_t patience_ns; /* how long to look for work before sleeping: idle.c */
+    int is_yielding;     /* the fiber that has just suspended lets older ones run first */
+    int unwatched;       /* the wheel's next deadline is earlier than anybody has been told */
     weft_task *overflow; /* items for which the deque had no memory, linked by prev_ */
     struct {             /* what to do for the fiber that has just suspended */
         weft__commit *commit;
@@ -67,10 +70,11 @@ struct weft__worker {
     pthread_t thread;
     weft__counters counters; /* relaxed: read by statistics */
 
-    /* Others'. */
+    /* Others' too. */
     char line0[64];
-    uint32_t asleep; /* 1 from announcing a sleep until somebody claims the wake: idle.c */
-    weft__ec ec;     /* what it sleeps on */
+    weft__wheel wheel; /* deadlines of fibers that have parked here */
+    uint32_t asleep;   /* 1 from announcing a sleep until somebody claims the wake: idle.c */
+    weft__ec ec;       /* what it sleeps on */
     char line1[64];
 };
 
@@ -80,6 +84,9 @@ struct weft_runtime {
     char line0[64 - sizeof(uint32_t)];
     uint32_t searching; /* workers that are awake, have no work, and will look at every deque */
     char line1[64 - sizeof(uint32_t)];
+    weft__worker *watcher; /* the sleeper that wakes at the next deadline, or NULL */
+    int64_t watch_until; /* how long it sleeps; 0: it is awake, or looks at the wheels right now */
+    char line2[64 - sizeof(weft__worker *) - sizeof(int64_t)];
 
     /* Constant while workers run, but for the two flags. */
     weft__worker *workers;
@@ -98,8 +105,15 @@ struct weft_runtime {
     weft__fiber_pool fibers;
 };
 
-/* The type of a fiber that lies in a deque. */
+/* An item that nobody joins: `run` is all that happens to it, and may free it. */
+typedef struct weft__job {
+    weft_task item;
+    void (*run)(struct weft__job *job);
+} weft__job;
+
+/* The types of a fiber and of a job that lie in a deque. */
 extern const weft_task_type weft__fiber_type;
+extern const weft_task_type weft__job_type;
 
 /* ---- self.c ---- */
 
@@ -120,17 +134,46 @@ void weft__worker_calm(weft__worker *worker, size_t published);
 
 /* ---- park.c ---- */
 
-/* Suspend the calling fiber, or put the calling plain thread to sleep, until `waiter` is woken.
- * `commit` registers the waiter where its waker will find it; it runs after the fiber's context is
- * saved, on another stack, and may be the last to see the fiber. */
+/* Suspend the calling fiber, or put the calling plain thread to sleep, until `waiter` is woken; it
+ * cannot be given up. `commit` registers the waiter where its waker will find it; it runs after the
+ * fiber's context is saved, on another stack, and may be the last to see the fiber. */
 void weft__wait(weft__waiter *waiter, weft__commit *commit, void *arg);
 
 /* Wake a waiter whose commit has returned nonzero, or is about to. From anywhere; its memory may be
  * gone at return. */
 void weft__wake(weft__waiter *waiter);
 
+/* Make a parked fiber runnable: from anywhere. It may have ended at return. */
+void weft__fiber_ready(weft__fiber *fiber);
+
+/* Hand a job to the runtime: into the own deque of one of its workers, or the injector. */
+void weft__job_submit(weft_runtime *runtime, weft__job *job);
+
+/* The two halves of weft__wait(), without its settings: a worker's fiber; a plain thread, which may
+ * give up: 0 or -ETIMEDOUT. And a plain thread's sleep alone. */
+void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit, void *arg);
+int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns);
+int weft__sleep_thread(weft__waiter *waiter, int64_t deadline_ns);
+
 /* A worker: make an item available, to itself and to thieves. */
 void weft__worker_push(weft__worker *worker, weft_task *item);
+
+/* ---- wait.c ---- */
+
+/* weft__wait() that may be given up. Returns 0: woken, or `commit` found that it need not wait;
+ * -ETIMEDOUT: the deadline, or that of a scope around, has passed; -ECANCELED: a scope around is
+ * cancelled. Having given up, `waiter` is still where `commit` put it: the caller takes it back,
+ * so that no waker will ever touch it; where a waker has it already, it calls weft__wait_woken(),
+ * which returns when that wake has come. */
+int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg,
+                     int64_t deadline_ns) WEFT_NODISCARD;
+void weft__wait_woken(weft__waiter *waiter);
+
+/* A waker, the fiber's timer, whoever cancels. Nonzero: the caller is the one to make the fiber
+ * runnable. */
+int weft__wait_claim(weft__fiber *fiber) WEFT_NODISCARD;
+int weft__wait_expire(weft__fiber *fiber) WEFT_NODISCARD;
+int weft__wait_cancel(weft__fiber *fiber, unsigned depth) WEFT_NODISCARD;
 
 /* ---- loop.c ---- */
 
@@ -154,6 +197,14 @@ weft_task *weft__worker_next(weft__worker *worker);
 /* After work has become visible by a sequentially consistent store: wake somebody if nobody looks
  * for work. `worker` is the caller, or NULL from outside. */
 void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker);
+
+/* For weft_yield(): whether others are ready here; make a fiber that has just suspended ready
+ * behind them. */
+int weft__worker_has_others(weft__worker *worker);
+void weft__worker_yield(weft__worker *worker, weft__fiber *fiber);
+
+/* Arm the timer of a fiber that parks on this worker. */
+void weft__worker_arm(weft__worker *worker, weft__timer *timer, int64_t deadline_ns);
 
 /* Wake everybody, to stop. */
 void weft__runtime_wake_all(weft_runtime *runtime);

@@ -409,6 +409,19 @@ void explore_park_wait(const uint32_t *word, uint32_t expected)
     give_way();
 }
 
+/* Time is not modelled: a deadline may pass at any moment, so it passes at once, after whatever the
+ * other threads do first. Nonzero: it has passed. */
+int explore_park_until(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+    if (deadline_ns == INT64_MAX) {
+        explore_park_wait(word, expected);
+        return 0;
+    }
+    engine_point(false);
+    engine_say("its deadline passes");
+    return 1;
+}
+
 void explore_park_wake(const uint32_t *word, int count)
 {
     engine_point(false);

@@ -81,6 +81,7 @@ void explore_membarrier(void);
 void explore_yield(void); /* the caller waits for what another thread is to write */
 void explore_crash_point(int number);
 void explore_park_wait(const uint32_t *word, uint32_t expected);
+int explore_park_until(const uint32_t *word, uint32_t expected, int64_t deadline_ns);
 void explore_park_wake(const uint32_t *word, int count);
 
 #endif

@@ -122,7 +122,8 @@ WEFT_END_DECLS
  *
  * WEFT_TASK(long, fib, int, n) { ... } expands to
  *
- *     typedef struct fib_task { weft_task head; struct { int n; } args; long result; } fib_task;
+ *     typedef struct fib_args { int n; } fib_args;
+ *     typedef struct fib_task { weft_task head; fib_args args; long result; } fib_task;
  *     long fib(int n);
  *     static void fib_run(weft_task *);            // for thieves: result = fib(args.n)
  *     static inline void fib_spawn(fib_task *, int n);
@@ -174,11 +175,12 @@ WEFT_END_DECLS
 
 /* `list` is the parenthesised (name, type, name, ...). */
 #define WEFT__DECLARE(kind, R, name, list)                                                         \
+    typedef struct name##_args {                                                                   \
+        WEFT__FIELDS list                                                                          \
+    } name##_args;                                                                                 \
     typedef struct name##_task {                                                                   \
         weft_task head;                                                                            \
-        struct {                                                                                   \
-            WEFT__FIELDS list                                                                      \
-        } args;                                                                                    \
+        name##_args args;                                                                          \
         WEFT__FIELD_##kind(R)                                                                      \
     } name##_task;                                                                                 \
     typedef struct name##_scope {                                                                  \

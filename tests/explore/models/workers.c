@@ -8,6 +8,7 @@
 weft_runtime workers_runtime;
 weft__worker workers[WORKERS_MAX];
 const weft_task_type weft__fiber_type = {.name = "fiber"};
+const weft_task_type weft__job_type = {.name = "job"};
 
 static weft__fiber fibers[WORKERS_MAX];
 static weft__fiber spare;
@@ -30,6 +31,7 @@ static void prepare_worker(unsigned id, unsigned count)
     for (unsigned ring = 0; ring < WEFT__RINGS; ring++)
         worker->ring_end[ring] = count - 1;
     fibers[id].runtime = &workers_runtime;
+    weft__wheel_init(&worker->wheel, 0);
     weft__worker_bind_thread(worker);
     explore_check(weft_deque_init(&worker->deque, 2) == 0);
 }

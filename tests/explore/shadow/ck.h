@@ -51,9 +51,9 @@ WEFT__INLINE void weft__ec_post(weft__ec *ec)
     explore_park_wake(&ec->count, INT32_MAX);
 }
 
-WEFT__INLINE void weft__ec_wait(weft__ec *ec, uint32_t value)
+WEFT__INLINE void weft__ec_wait(weft__ec *ec, uint32_t value, int64_t deadline_ns)
 {
-    explore_park_wait(&ec->count, value);
+    (void)explore_park_until(&ec->count, value, deadline_ns);
     (void)weft__load_acquire(&ec->count);
 }
 

@@ -14,7 +14,8 @@
 #define weft__hook_alloc(bytes) explore_hook_alloc(bytes)
 #define weft__hook_free(memory) explore_free(memory)
 #define weft__hook_membarrier() explore_membarrier()
-#define weft__hook_park_wait(word, expected) explore_park_wait((word), (expected))
+#define weft__hook_park_wait(word, expected, deadline_ns)                                          \
+    explore_park_until((word), (expected), (deadline_ns))
 #define weft__hook_park_wake(word, count) explore_park_wake((word), (count))
 
 #define WEFT__PANIC(what) explore_fail(EXPLORE_PLACE what)

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* scope.c — who owns fibers, and how they are told to end.
+ *
+ * A scope counts the fibers that are alive in it and itself; whoever takes the count to zero wakes
+ * the owner, and nobody touches the scope after that. Starting and ending a fiber costs one atomic
+ * addition each, because a scope does not keep a list of its fibers.
+ *
+ * What it does keep is a list of those that have waited, for only these may have to be interrupted.
+ * A fiber *enrols* in its innermost scope when it waits for the first time there, and sees to it
+ * that the scopes around it are enrolled in one another, outermost first; so whoever cancels a
+ * scope finds everybody who may be waiting in it by walking down. An enrolment lasts until the
+ * scope is left, so that a fiber which waits often pays once.
+ *
+ *     cancel                                 wait
+ *     lock; cancelled = 1                    enrol (under the lock)
+ *     walk the lists, interrupt              word = ARMING
+ *     unlock, wake                           cancelled? give up
+ *
+ * If the walk misses a fiber, that fiber enrols after the lock was held, and so sees the flag. If
+ * the walk finds it before its word says ARMING, the fiber looks at the flag after that; both are
+ * sequentially consistent. [wait.cancel]
+ *
+ * Locks are taken from the outside in, held for a few instructions (a walk: a few for each member),
+ * and never while waking.
+ *
+ * Rejected: a list of all fibers (a lock for each start and end); a flag copied into each fiber
+ * (somebody has to find them all); interrupting by scope number (a table that can run out). */
+#include "fiber/scope.h"
+
+#include "hooks.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#define RELAX_ROUNDS 64
+
+static void lock_scope(weft_scope *scope)
+{
+    uint32_t free = 0;
+    /* edge scope.lock (acquire): the lists as the last holder left them */
+    for (unsigned round = 1; !weft__cas_acquire(&scope->lock_, &free, 1); round++) {
+        free = 0;
+        weft__relax();
+        if (round % RELAX_ROUNDS == 0)
+            (void)sched_yield(); /* the holder may have lost its processor */
+    }
+}
+
+static void unlock_scope(weft_scope *scope)
+{
+    /* edge scope.lock (release): the lists as we leave them */
+    weft__store_release(&scope->lock_, 0);
+}
+
+/* ---- the lists ------------------------------------------------------------------------------ */
+
+/* See that whoever cancels an outer scope finds this one: outermost first, so that being enrolled
+ * means being found. Recursion as deep as scopes are nested, and only the first time. */
+static void enrol_scope(weft_scope *scope)
+{
+    weft_scope *parent = scope->parent_;
+    /* edge scope.enrol (acquire): those around are enrolled as well */
+    if (parent == NULL || weft__load_acquire(&scope->is_enrolled_))
+        return;
+    enrol_scope(parent);
+    lock_scope(parent);
+    if (!weft__load_relaxed(&scope->is_enrolled_)) { /* relaxed: under the lock */
+        scope->next_ = parent->children_;
+        scope->link_ = &parent->children_;
+        if (scope->next_ != NULL)
+            scope->next_->link_ = &scope->next_;
+        parent->children_ = scope;
+        weft__store_release(&scope->is_enrolled_, 1); /* edge scope.enrol (release): it is found */
+    }
+    unlock_scope(parent);
+}
+
+static void withdraw_scope(weft_scope *scope)
+{
+    /* relaxed: all who could enrol it have ended */
+    if (!weft__load_relaxed(&scope->is_enrolled_))
+        return;
+    lock_scope(scope->parent_);
+    *scope->link_ = scope->next_;
+    if (scope->next_ != NULL)
+        scope->next_->link_ = scope->link_;
+    unlock_scope(scope->parent_);
+}
+
+void weft__fiber_withdraw(weft__fiber *fiber)
+{
+    weft_scope *scope = fiber->enrolled;
+    if (scope == NULL)
+        return;
+    lock_scope(scope);
+    *fiber->link = fiber->peer;
+    if (fiber->peer != NULL)
+        fiber->peer->link = fiber->link;
+    unlock_scope(scope);
+    fiber->enrolled = NULL;
+}
+
+void weft__fiber_enrol(weft__fiber *fiber)
+{
+    weft_scope *scope = fiber->scope;
+    weft__fiber_withdraw(fiber);
+    enrol_scope(scope);
+    lock_scope(scope);
+    weft__fiber *first = scope->members_;
+    fiber->peer = first;
+    fiber->link = (weft__fiber **)(void *)&scope->members_;
+    if (first != NULL)
+        first->link = &fiber->peer;
+    scope->members_ = fiber;
+    unlock_scope(scope);
+    fiber->enrolled = scope;
+}
+
+/* ---- cancelling ----------------------------------------------------------------------------- */
+
+/* Interrupt all who wait in `scope` or within, for the sake of a scope at `depth`; links those that
+ * have to be made runnable in front of `chain`. */
+static weft_task *interrupt_all(weft_scope *scope, unsigned depth, weft_task *chain)
+{
+    lock_scope(scope);
+    for (weft__fiber *fiber = scope->members_; fiber != NULL; fiber = fiber->peer) {
+        if (!weft__wait_cancel(fiber, depth))
+            continue;
+        fiber->item.prev_ = chain;
+        chain = &fiber->item;
+    }
+    for (weft_scope *child = scope->children_; child != NULL; child = child->next_)
+        chain = interrupt_all(child, depth, chain);
+    unlock_scope(scope);
+    return chain;
+}
+
+void weft_cancel_scope(weft_scope *scope)
+{
+    if (weft__load_relaxed(&scope->cancelled_)) /* relaxed: whoever set it does the rest */
+        return;
+    /* edge wait.cancel (seq_cst): before the walk looks at anybody's word */
+    weft__store_seq_cst(&scope->cancelled_, 1);
+    weft_task *chain = interrupt_all(scope, scope->depth_, NULL);
+    while (chain != NULL) {
+        weft_task *next = chain->prev_;
+        weft__fiber_ready((weft__fiber *)(void *)chain);
+        chain = next;
+    }
+}
+
+void weft_fail_scope(weft_scope *scope, int code)
+{
+    int none = 0;
+    /* relaxed: read once all fibers have ended */
+    (void)weft__cas_relaxed(&scope->failure_, &none, code);
+    weft_cancel_scope(scope);
+}
+
+int weft__fiber_is_cancelled(const weft__fiber *fiber)
+{
+    const weft_scope *scope = fiber->scope;
+    unsigned shield = weft__load_relaxed(&fiber->shield); /* relaxed: the fiber's own */
+    for (; scope != NULL && scope->depth_ > shield; scope = scope->parent_)
+        /* edge wait.cancel (seq_cst): behind the announcement of a wait */
+        if (weft__load_seq_cst(&scope->cancelled_))
+            return 1;
+    return 0;
+}
+
+/* ---- entering and leaving ------------------------------------------------------------------- */
+
+static weft__fiber *current_fiber(void)
+{
+    weft__worker *worker = weft__worker_self();
+    return worker != NULL ? worker->current : NULL;
+}
+
+weft_scope *weft__scope_enter(weft_scope *scope, int *result, int64_t deadline_ns, int is_shield)
+{
+    weft__worker *worker = weft__worker_self();
+    memset(scope, 0, sizeof *scope);
+    scope->deadline_ns_ = deadline_ns;
+    scope->depth_ = 1;
+    scope->alive_ = 1;
+    scope->result_ = result;
+    if (worker == NULL)
+        return scope;
+    weft__fiber *fiber = worker->current;
+    weft_scope *parent = fiber->scope;
+    scope->runtime_ = worker->runtime;
+    if (parent != NULL) {
+        scope->parent_ = parent;
+        scope->depth_ = parent->depth_ + 1;
+        scope->shield_ = is_shield ? parent->depth_ : parent->shield_;
+        if (!is_shield && parent->deadline_ns_ < deadline_ns)
+            scope->deadline_ns_ = parent->deadline_ns_;
+    }
+    fiber->scope = scope;
+    weft__store_relaxed(&fiber->shield, scope->shield_); /* relaxed: see weft__wait_cancel() */
+    return scope;
+}
+
+/* One fewer alive. Nonzero: it was the last; the owner alone may touch the scope from then on. */
+static int count_out(weft_scope *scope)
+{
+    /* edge scope.alive (acq_rel): everything in its fibers, for the owner; the owner's waiter, for
+     * the last fiber. */
+    return weft__fetch_add_acq_rel(&scope->alive_, (uint64_t)-1) == 1;
+}
+
+static int commit_owner(weft__waiter *waiter, void *arg)
+{
+    weft_scope *scope = arg;
+    scope->waiter_ = waiter;
+    return !count_out(scope);
+}
+
+weft_scope *weft__scope_finish(weft_scope *scope)
+{
+    weft__waiter waiter;
+    weft__fiber *fiber = current_fiber();
+    /* edge scope.alive (acquire): everything in its fibers; nobody else is there to start more */
+    if (weft__load_acquire(&scope->alive_) != 1)
+        weft__wait(&waiter, commit_owner, scope);
+    if (fiber != NULL) {
+        if (fiber->enrolled == scope)
+            weft__fiber_withdraw(fiber);
+        withdraw_scope(scope);
+        fiber->scope = scope->parent_;
+        unsigned shield = scope->parent_ != NULL ? scope->parent_->shield_ : 0;
+        weft__store_relaxed(&fiber->shield, shield); /* relaxed: see weft__wait_cancel() */
+    }
+    if (scope->result_ != NULL)
+        *scope->result_ = scope->failure_;
+    scope->alive_ = 0; /* for weft__scope_leave(): closed */
+    return NULL;
+}
+
+void weft__scope_leave(weft_scope *scope)
+{
+    /* relaxed: only a scope that is closed has nobody, not even its owner */
+    if (weft__load_relaxed(&scope->alive_) == 0)
+        return;
+    weft_cancel_scope(scope);
+    (void)weft__scope_finish(scope);
+}
+
+weft_scope *weft_current_scope(void)
+{
+    weft__fiber *fiber = current_fiber();
+    return fiber != NULL ? fiber->scope : NULL;
+}
+
+int weft_cancel_requested(void)
+{
+    weft__fiber *fiber = current_fiber();
+    if (fiber == NULL || fiber->scope == NULL)
+        return 0;
+    if (weft__fiber_is_cancelled(fiber))
+        return -ECANCELED;
+    int64_t deadline_ns = fiber->scope->deadline_ns_;
+    return deadline_ns != WEFT_FOREVER && deadline_ns <= weft_now() ? -ETIMEDOUT : 0;
+}
+
+/* ---- fibers --------------------------------------------------------------------------------- */
+
+/* A started fiber: its task, as weft_spawn would have it, behind what the scheduler needs. */
+typedef struct started {
+    weft__job job;
+    weft_scope *scope;
+    const weft_task_type *type;
+    /* the task, aligned to a cache line's half */
+} started;
+
+#define TASK_OFFSET ((sizeof(started) + 15) & ~(size_t)15)
+
+static weft_task *task_of(started *self)
+{
+    return (weft_task *)(void *)((char *)self + TASK_OFFSET);
+}
+
+/* The last of a fiber: its scope may be gone after the count. */
+static void end_fiber(weft_scope *scope)
+{
+    weft__fiber *fiber = current_fiber();
+    weft__fiber_withdraw(fiber);
+    fiber->scope = NULL;
+    weft__store_relaxed(&fiber->shield, 0); /* relaxed: nobody looks at a fiber outside scopes */
+    if (count_out(scope))
+        weft__wake(scope->waiter_);
+}
+
+static void run_started(weft__job *job)
+{
+    started *self = (started *)(void *)job;
+    weft_scope *scope = self->scope;
+    weft__fiber *fiber = weft__worker_self()->current;
+    fiber->running = self->type;
+    fiber->scope = scope;
+    weft__store_relaxed(&fiber->shield, scope->shield_); /* relaxed: see weft__wait_cancel() */
+    self->type->run(task_of(self));
+    fiber->running = NULL;
+    weft__hook_free(self);
+    end_fiber(scope);
+}
+
+int weft__go(weft_scope *scope, const weft_task_type *type, size_t task_bytes, size_t args_offset,
+             const void *args, size_t args_bytes)
+{
+    if (scope->runtime_ == NULL)
+        return -EINVAL;
+    if (weft__load_relaxed(&scope->cancelled_)) /* relaxed: a fiber started late ends by itself */
+        return -ECANCELED;
+    started *self = weft__hook_alloc(TASK_OFFSET + task_bytes);
+    if (self == NULL)
+        return -ENOMEM;
+    self->job.run = run_started;
+    self->scope = scope;
+    self->type = type;
+    memcpy((char *)task_of(self) + args_offset, args, args_bytes);
+    weft__fetch_add_relaxed(&scope->alive_,
+                            1); /* relaxed: the caller's own count keeps it above 0 */
+    weft__job_submit(scope->runtime_, &self->job);
+    return 0;
+}

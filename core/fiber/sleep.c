@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sleep.c — waiting for nothing but time, and making room for others. */
+#include "fiber/scope.h"
+
+#include "hooks.h"
+
+#include <errno.h>
+
+/* Nobody is told of the waiter: it is up to the timer. */
+static int commit_nowhere(weft__waiter *waiter, void *arg)
+{
+    (void)waiter;
+    (void)arg;
+    return 1;
+}
+
+int weft_sleep(int64_t deadline_ns)
+{
+    weft__waiter waiter;
+    int rc = weft__wait_until(&waiter, commit_nowhere, NULL, deadline_ns);
+    weft_assert(rc != 0);
+    if (rc != -ETIMEDOUT)
+        return rc;
+    weft_scope *scope = weft_current_scope();
+    return scope != NULL && scope->deadline_ns_ < deadline_ns ? rc : 0;
+}
+
+static int commit_yield(weft__waiter *waiter, void *arg)
+{
+    weft__worker_yield(arg, waiter->fiber);
+    return 1;
+}
+
+void weft_yield(void)
+{
+    weft__worker *worker = weft__worker_self();
+    weft__waiter waiter;
+    if (worker != NULL && weft__worker_has_others(worker))
+        weft__wait(&waiter, commit_yield, worker);
+}

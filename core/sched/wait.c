@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* wait.c — waits that may be given up: at a deadline, or because the fiber is cancelled.
+ *
+ * Three may want to resume a fiber that waits: the waker it is registered with, its timer, and
+ * whoever cancels it. One word in the fiber's descriptor decides; whoever swaps PARKED away makes
+ * the fiber runnable, and nobody else does:
+ *
+ *                          ┌─ waker ──► WOKEN                       go on; nobody will come
+ *     ARMING ──► PARKED ───┼─ timer ──► TIMED_OUT ─┬─ waker ─► WOKEN   noted, not resumed again
+ *       │   commit done    └─ cancel ─► CANCELED ──┘
+ *       └─ any of the three: noted, and the fiber need not park
+ *
+ * ARMING is the time between the commit, which lets the waker know of the waiter, and the moment
+ * when nothing more has to be done for the fiber: the timer is armed in between. Armed before, it
+ * could resume a fiber whose commit is still to come; without ARMING, the waker could resume one
+ * whose timer is being armed.
+ *
+ * A waker comes at most once. A fiber that gives up takes its waiter back from where it is
+ * registered, and then no waker comes; or it cannot, because the waker has it in hand already, and
+ * then it waits for that wake (LEAVING), which is a few instructions away. So no waker ever meets a
+ * waiter whose frame has gone.
+ *
+ * The word is in the descriptor, which outlives every wait, and carries the number of the wait: who
+ * cancels may look at any time, and its swap fails when that wait is over.
+ *
+ * A plain thread that waits has no timer and is not cancelled: its sleep has the deadline. */
+#include "sched/worker.h"
+
+#include "fiber/scope.h"
+#include "hooks.h"
+
+#include <errno.h>
+
+#define AWAKE ((uint64_t)0)
+#define ARMING ((uint64_t)1)
+#define PARKED ((uint64_t)2)
+#define WOKEN ((uint64_t)3)
+#define TIMED_OUT ((uint64_t)4)
+#define CANCELED ((uint64_t)5)
+#define LEAVING ((uint64_t)6)
+#define STATE(word) ((word) & (uint64_t)7)
+#define NUMBER(word) ((word) & ~(uint64_t)7)
+#define NEXT_NUMBER ((uint64_t)8)
+
+/* ---- the three who resume ------------------------------------------------------------------- */
+
+int weft__wait_claim(weft__fiber *fiber)
+{
+    uint64_t seen = weft__load_relaxed(&fiber->wait); /* relaxed: the swap decides */
+    /* edge wait.word (acq_rel): what the waker did, for the fiber; what whoever made it runnable
+     * before did is behind us. */
+    while (!weft__cas_acq_rel(&fiber->wait, &seen, NUMBER(seen) | WOKEN))
+        continue;
+    return STATE(seen) == PARKED || STATE(seen) == LEAVING;
+}
+
+/* Let the fiber give up the wait with this number. Nonzero: the caller makes it runnable. */
+static int interrupt(weft__fiber *fiber, uint64_t number, uint64_t reason)
+{
+    uint64_t seen = number | PARKED;
+    /* edge wait.word (acq_rel): as for a waker */
+    if (weft__cas_acq_rel(&fiber->wait, &seen, number | reason))
+        return 1;
+    if (seen != (number | ARMING))
+        return 0;
+    /* edge wait.word (acq_rel): as for a waker */
+    if (weft__cas_acq_rel(&fiber->wait, &seen, number | reason))
+        return 0; /* it has not parked yet, and will not */
+    seen = number | PARKED;
+    /* edge wait.word (acq_rel): it has parked in between */
+    return weft__cas_acq_rel(&fiber->wait, &seen, number | reason);
+}
+
+int weft__wait_expire(weft__fiber *fiber)
+{
+    /* relaxed: the fiber cannot leave this wait while its timer expires */
+    return interrupt(fiber, NUMBER(weft__load_relaxed(&fiber->wait)), TIMED_OUT);
+}
+
+int weft__wait_cancel(weft__fiber *fiber, unsigned depth)
+{
+    /* edge wait.cancel (seq_cst): behind the flag of whoever cancels; a wait that begins later
+     * sees the flag itself. */
+    uint64_t word = weft__load_seq_cst(&fiber->wait);
+    /* relaxed: constant during a wait, and the swap below finds out whether it is still that one */
+    if (depth <= weft__load_relaxed(&fiber->shield))
+        return 0;
+    return interrupt(fiber, NUMBER(word), CANCELED);
+}
+
+/* ---- the fiber ------------------------------------------------------------------------------ */
+
+typedef struct attempt {
+    weft__commit *commit;
+    void *arg;
+    int64_t deadline_ns;
+    uint64_t number;
+} attempt;
+
+/* On the next fiber's stack: register the waiter, arm the timer, then let go. */
+static int commit_attempt(weft__waiter *waiter, void *arg)
+{
+    attempt *self = arg;
+    weft__fiber *fiber = waiter->fiber;
+    if (!self->commit(waiter, self->arg))
+        return 0;
+    if (fiber->scope != NULL && weft__fiber_is_cancelled(fiber))
+        (void)interrupt(fiber, self->number, CANCELED);
+    else if (self->deadline_ns != WEFT_FOREVER)
+        weft__worker_arm(weft__worker_self(), &fiber->timer, self->deadline_ns);
+    uint64_t seen = self->number | ARMING;
+    /* edge wait.word (acq_rel): from here on the fiber may run, and its frame be gone. Whoever was
+     * faster has left his mark, and the fiber goes on at once. */
+    return weft__cas_acq_rel(&fiber->wait, &seen, self->number | PARKED);
+}
+
+/* The wait is over: what came of it? */
+static int conclude(weft__fiber *fiber)
+{
+    /* edge wait.word (acquire): what the waker did */
+    uint64_t word = weft__load_acquire(&fiber->wait);
+    switch (STATE(word)) {
+    case TIMED_OUT:
+        return -ETIMEDOUT;
+    case CANCELED:
+        return -ECANCELED;
+    default: /* WOKEN, or ARMING: the commit found that there is nothing to wait for */
+        weft__store_relaxed(&fiber->wait, NUMBER(word) | AWAKE); /* relaxed: the fiber's own now */
+        return 0;
+    }
+}
+
+/* A fiber in a scope is about to wait: let it be found, and keep to the scope's deadline. */
+static int64_t attend_scope(weft__fiber *fiber, int64_t deadline_ns)
+{
+    if (fiber->enrolled != fiber->scope)
+        weft__fiber_enrol(fiber);
+    int64_t scopes = fiber->scope->deadline_ns_;
+    return scopes < deadline_ns ? scopes : deadline_ns;
+}
+
+int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL)
+        return weft__park_thread(waiter, commit, arg, deadline_ns);
+    weft__fiber *fiber = worker->current;
+    /* relaxed: between waits the word is the fiber's own, but for a late cancel, which fails */
+    uint64_t number = NUMBER(weft__load_relaxed(&fiber->wait)) + NEXT_NUMBER;
+    if (fiber->scope != NULL)
+        deadline_ns = attend_scope(fiber, deadline_ns);
+    attempt self = {.commit = commit, .arg = arg, .deadline_ns = deadline_ns, .number = number};
+    waiter->is_tentative = 1;
+    waiter->fiber = fiber;
+    /* edge wait.cancel (seq_cst): before the look at whether the fiber is cancelled */
+    weft__store_seq_cst(&fiber->wait, number | ARMING);
+    weft__park(worker, waiter, commit_attempt, &self);
+    if (deadline_ns != WEFT_FOREVER)
+        weft__timer_disarm(&fiber->timer);
+    return conclude(fiber);
+}
+
+/* Park once more, unless the wake has come by now. */
+static int commit_leaving(weft__waiter *waiter, void *arg)
+{
+    weft__fiber *fiber = waiter->fiber;
+    uint64_t seen = *(const uint64_t *)arg;
+    /* edge wait.word (acq_rel): as when parking */
+    return weft__cas_acq_rel(&fiber->wait, &seen, NUMBER(seen) | LEAVING);
+}
+
+void weft__wait_woken(weft__waiter *waiter)
+{
+    weft__fiber *fiber = waiter->fiber;
+    if (fiber == NULL) {
+        (void)weft__sleep_thread(waiter, WEFT_FOREVER);
+        return;
+    }
+    uint64_t word = weft__load_acquire(&fiber->wait); /* edge wait.word (acquire): as in conclude */
+    if (STATE(word) != WOKEN)
+        weft__park(weft__worker_self(), waiter, commit_leaving, &word);
+    (void)conclude(fiber);
+}
