@@ -13,6 +13,8 @@
  * WEFT_TASK defines an ordinary function `long fib(int n)`, a struct `fib_task` that holds the
  * arguments and the result, and the functions `fib_spawn(&t, n)` and `fib_join(&t)` on which the
  * two macros rest. Zero to six arguments, by value; WEFT_VOID_TASK is for tasks without a result.
+ * The same line makes `fib_future` for <weft/future.h>: one definition, and the task runs in this
+ * frame, on other workers, or in another process.
  *
  * A spawn links the task, which lives in the caller's frame, in front of the worker's private
  * list and tests one word. A join takes it off again and calls the function directly, so that
@@ -33,14 +35,31 @@
 WEFT_BEGIN_DECLS
 
 typedef struct weft_task weft_task;
+typedef struct weft_future weft_future;
+typedef struct weft_executor weft_executor;
 
-/* What the engine knows of a kind of task: one constant for each WEFT_TASK. */
+/* What the engine knows of a kind of task: one constant for each WEFT_TASK. Offsets and sizes are
+ * those of the struct `name_task`: what has to travel when a task runs in another process. */
 typedef struct weft_task_type {
     void (*run)(weft_task *task); /* calls the function on the stored arguments, keeps the result */
     const char *name;
     const char *file;
     int line;
+    int is_consumed_;       /* nonzero: `run` gives the task away, nobody may look at it after */
+    unsigned task_bytes;    /* of the whole struct */
+    unsigned task_align;    /* what its address must be a multiple of */
+    unsigned args_offset;   /* of the arguments */
+    unsigned args_bytes;    /* of the arguments, padding included; 1 when there are none */
+    unsigned result_offset; /* of the result; 0 when there is none */
+    unsigned result_bytes;  /* of the result; 0 when there is none */
 } weft_task_type;
+
+/* Where a task was submitted: one constant for each place in the source. */
+typedef struct weft_site {
+    const weft_task_type *type;
+    const char *file;
+    int line;
+} weft_site;
 
 /* The head of every task. The spawner writes it, then publishes it with `youngest_`. */
 struct weft_task {
@@ -116,6 +135,26 @@ WEFT__INLINE int weft__join(weft_task *task)
     return 0;
 }
 
+/* The tasks that are defined (not merely declared) in one program or shared object, for those that
+ * look tasks up by name: `WEFT_TASK_TABLE`, evaluated in that program or object. */
+typedef struct weft_task_table {
+    const weft_task_type *const *begin;
+    const weft_task_type *const *end;
+} weft_task_table;
+
+/* Made by the linker from the section of that name; absent in a program without tasks. */
+extern const weft_task_type *const __start_weft_tasks[] __attribute__((weak, visibility("hidden")));
+extern const weft_task_type *const __stop_weft_tasks[] __attribute__((weak, visibility("hidden")));
+
+WEFT__INLINE weft_task_table weft__task_table(void)
+{
+    weft_task_table table;
+    table.begin = __start_weft_tasks;
+    table.end = __stop_weft_tasks;
+    return table;
+}
+#define WEFT_TASK_TABLE weft__task_table()
+
 WEFT_END_DECLS
 
 /* ---- the macros -------------------------------------------------------------------------
@@ -124,10 +163,12 @@ WEFT_END_DECLS
  *
  *     typedef struct fib_args { int n; } fib_args;
  *     typedef struct fib_task { weft_task head; fib_args args; long result; } fib_task;
+ *     typedef union fib_future { weft_future *h; long *of; } fib_future;   // weft/future.h
  *     long fib(int n);
  *     static void fib_run(weft_task *);            // for thieves: result = fib(args.n)
  *     static inline void fib_spawn(fib_task *, int n);
  *     static inline long fib_join(fib_task *);     // calls fib(args.n) unless it was stolen
+ *     static const weft_task_type *const fib_entry_ = &fib_type;  // in the section weft_tasks
  *     long fib(int n) { ... }
  *
  * WEFT_TASK_DECLARE and WEFT_TASK_DEFINE are its two halves, for headers and mutual recursion. */
@@ -162,16 +203,21 @@ WEFT_END_DECLS
 #define WEFT__STORES(...) WEFT__EACH(__VA_ARGS__)(WEFT__STORE, WEFT__NOTHING, , __VA_ARGS__)
 #define WEFT__LOADS(...) WEFT__EACH(__VA_ARGS__)(WEFT__LOAD, WEFT__COMMA, , __VA_ARGS__)
 #define WEFT__NAME(name, ...) name
+/* The type of the first argument: what a task that continues a future takes from it. */
+#define WEFT__FIRST(...) WEFT__FIRST_(__VA_ARGS__, void, )
+#define WEFT__FIRST_(name, t, ...) t
 
 /* The two kinds of task: with a result and without. */
 #define WEFT__FIELD_VALUE(R) R result;
 #define WEFT__KEEP_VALUE weft__t->result =
 #define WEFT__GIVE_VALUE return weft__t->result;
 #define WEFT__RETURN_VALUE return
+#define WEFT__SIZE_VALUE(task, R) offsetof(task, result), sizeof(R)
 #define WEFT__FIELD_VOID(R)
 #define WEFT__KEEP_VOID
 #define WEFT__GIVE_VOID return;
 #define WEFT__RETURN_VOID
+#define WEFT__SIZE_VOID(task, R) 0, 0
 
 /* `list` is the parenthesised (name, type, name, ...). */
 #define WEFT__DECLARE(kind, R, name, list)                                                         \
@@ -183,6 +229,11 @@ WEFT_END_DECLS
         name##_args args;                                                                          \
         WEFT__FIELD_##kind(R)                                                                      \
     } name##_task;                                                                                 \
+    typedef WEFT__FIRST list name##_first_;                                                        \
+    typedef union name##_future {                                                                  \
+        weft_future *h;                                                                            \
+        R *of;                                                                                     \
+    } name##_future;                                                                               \
     typedef struct name##_scope {                                                                  \
         name##_task *task;                                                                         \
         int pending;                                                                               \
@@ -195,7 +246,16 @@ WEFT_END_DECLS
         WEFT__KEEP_##kind name(WEFT__LOADS list);                                                  \
     }                                                                                              \
     static const weft_task_type name##_type                                                        \
-        __attribute__((unused)) = {name##_run, #name, __FILE__, __LINE__};                         \
+        __attribute__((unused)) = {name##_run,                                                     \
+                                   #name,                                                          \
+                                   __FILE__,                                                       \
+                                   __LINE__,                                                       \
+                                   0,                                                              \
+                                   sizeof(name##_task),                                            \
+                                   __alignof__(name##_task),                                       \
+                                   offsetof(name##_task, args),                                    \
+                                   sizeof(name##_args),                                            \
+                                   WEFT__SIZE_##kind(name##_task, R)};                             \
     WEFT__INLINE void name##_spawn(name##_task *weft__t WEFT__MORES list)                          \
     {                                                                                              \
         WEFT__STORES list weft__spawn(&weft__t->head, &name##_type);                               \
@@ -234,8 +294,15 @@ WEFT_END_DECLS
 #define WEFT__INLINE_HINT
 #endif
 
+/* A name in the linker's table. C++ drops a constant that nobody uses unless told otherwise. */
+#define WEFT__ENTER(name) WEFT__ENTER_(name)
+#define WEFT__ENTER_(name)                                                                         \
+    static const weft_task_type *const name##_entry_                                               \
+        __attribute__((used, section("weft_tasks"))) = &name##_type;
+
 /** Begin the definition of a task that has been declared; the function's body follows. */
 #define WEFT_TASK_DEFINE(R, ...)                                                                   \
+    WEFT__ENTER(WEFT__NAME(__VA_ARGS__, ))                                                         \
     WEFT__INLINE_HINT R WEFT__NAME(__VA_ARGS__, )(WEFT__PARAMS(__VA_ARGS__))
 #define WEFT_VOID_TASK_DEFINE(...) WEFT_TASK_DEFINE(void, __VA_ARGS__)
 
