@@ -94,7 +94,7 @@ static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_t
     type->run(task);
     self->running = NULL;
     worker = still_worker();
-    weft__waiter *waiter = weft__join_finish(task);
+    weft__waiter *waiter = type->is_consumed_ ? NULL : weft__join_finish(task);
     if (waiter == NULL)
         return NULL;
     weft__fiber *fiber = waiter->fiber;
