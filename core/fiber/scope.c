@@ -268,10 +268,9 @@ int weft_cancel_requested(void)
 
 /* A started fiber: its task, as weft_spawn would have it, behind what the scheduler needs. */
 typedef struct started {
-    weft__job job;
+    weft_task item;
     weft_scope *scope;
     const weft_task_type *type;
-    /* the task, aligned to a cache line's half */
 } started;
 
 #define TASK_OFFSET ((sizeof(started) + 15) & ~(size_t)15)
@@ -292,36 +291,36 @@ static void end_fiber(weft_scope *scope)
         weft__wake(scope->waiter_);
 }
 
-static void run_started(weft__job *job)
+static void run_started(weft_task *item)
 {
-    started *self = (started *)(void *)job;
+    started *self = (started *)(void *)item;
     weft_scope *scope = self->scope;
     weft__fiber *fiber = weft__worker_self()->current;
     fiber->running = self->type;
     fiber->scope = scope;
     weft__store_relaxed(&fiber->shield, scope->shield_); /* relaxed: see weft__wait_cancel() */
     self->type->run(task_of(self));
-    fiber->running = NULL;
     weft__hook_free(self);
     end_fiber(scope);
 }
 
-int weft__go(weft_scope *scope, const weft_task_type *type, size_t task_bytes, size_t args_offset,
-             const void *args, size_t args_bytes)
+static const weft_task_type started_type = {
+    .run = run_started, .name = "fiber", .file = __FILE__, .line = __LINE__, .is_consumed_ = 1};
+
+int weft__go(weft_scope *scope, const weft_task_type *type, const void *args)
 {
     if (scope->runtime_ == NULL)
         return -EINVAL;
     if (weft__load_relaxed(&scope->cancelled_)) /* relaxed: a fiber started late ends by itself */
         return -ECANCELED;
-    started *self = weft__hook_alloc(TASK_OFFSET + task_bytes);
+    started *self = weft__hook_alloc(TASK_OFFSET + type->task_bytes);
     if (self == NULL)
         return -ENOMEM;
-    self->job.run = run_started;
     self->scope = scope;
     self->type = type;
-    memcpy((char *)task_of(self) + args_offset, args, args_bytes);
+    memcpy((char *)task_of(self) + type->args_offset, args, type->args_bytes);
     weft__fetch_add_relaxed(&scope->alive_,
                             1); /* relaxed: the caller's own count keeps it above 0 */
-    weft__job_submit(scope->runtime_, &self->job);
+    weft__submit(scope->runtime_, &self->item, &started_type);
     return 0;
 }

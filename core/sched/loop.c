@@ -14,7 +14,6 @@
 #define CACHE_MAX 64
 
 const weft_task_type weft__fiber_type = {.run = NULL, .name = "fiber", .file = __FILE__};
-const weft_task_type weft__job_type = {.run = NULL, .name = "job", .file = __FILE__};
 
 static void cache_put(weft__worker *worker, weft__fiber *fiber)
 {
@@ -110,13 +109,7 @@ static weft__fiber *execute(weft__worker *worker, weft_task *item)
     const weft_task_type *type = weft__join_type(item);
     if (type == &weft__fiber_type)
         return (weft__fiber *)(void *)item;
-    if (type != &weft__job_type)
-        return run(worker, item, type);
-    WEFT__COUNT(worker, tasks_run, 1);
-    weft__job *job = (weft__job *)(void *)item;
-    job->run(job);
-    (void)still_worker();
-    return NULL;
+    return run(worker, item, type);
 }
 
 weft_task *weft__worker_own(weft__worker *worker)

@@ -145,10 +145,10 @@ void weft__fiber_ready(weft__fiber *fiber)
     submit(fiber->runtime, &fiber->item);
 }
 
-void weft__job_submit(weft_runtime *runtime, weft__job *job)
+void weft__submit(weft_runtime *runtime, weft_task *task, const weft_task_type *type)
 {
-    job->item.state_ = (uintptr_t)&weft__job_type; /* published by the push */
-    submit(runtime, &job->item);
+    task->state_ = (uintptr_t)type; /* published by the push */
+    submit(runtime, task);
 }
 
 void weft__wake(weft__waiter *waiter)

@@ -105,15 +105,8 @@ struct weft_runtime {
     weft__fiber_pool fibers;
 };
 
-/* An item that nobody joins: `run` is all that happens to it, and may free it. */
-typedef struct weft__job {
-    weft_task item;
-    void (*run)(struct weft__job *job);
-} weft__job;
-
-/* The types of a fiber and of a job that lie in a deque. */
+/* The type of a fiber that lies in a deque. */
 extern const weft_task_type weft__fiber_type;
-extern const weft_task_type weft__job_type;
 
 /* ---- self.c ---- */
 
@@ -146,8 +139,9 @@ void weft__wake(weft__waiter *waiter);
 /* Make a parked fiber runnable: from anywhere. It may have ended at return. */
 void weft__fiber_ready(weft__fiber *fiber);
 
-/* Hand a job to the runtime: into the own deque of one of its workers, or the injector. */
-void weft__job_submit(weft_runtime *runtime, weft__job *job);
+/* Hand a task to a runtime, from anywhere: into the own deque of a worker of it, or the injector.
+ * Nobody joins it: its type is consumed (see weft_task_type). */
+void weft__submit(weft_runtime *runtime, weft_task *task, const weft_task_type *type);
 
 /* The two halves of weft__wait(), without its settings: a worker's fiber; a plain thread, which may
  * give up: 0 or -ETIMEDOUT. And a plain thread's sleep alone. */

@@ -8,7 +8,6 @@
 weft_runtime workers_runtime;
 weft__worker workers[WORKERS_MAX];
 const weft_task_type weft__fiber_type = {.name = "fiber"};
-const weft_task_type weft__job_type = {.name = "job"};
 
 static weft__fiber fibers[WORKERS_MAX];
 static weft__fiber spare;
