@@ -183,16 +183,19 @@ static void expire_fiber(weft__timer *timer, void *arg)
     list->end = &fiber->item.prev_;
 }
 
-/* Into the worker's own deque, the earliest at the bottom, where the owner takes it first. */
-static void push_expired(weft__worker *worker, weft_task *first)
+/* Runnable fibers into the worker's own deque, the first at the bottom, where the owner takes it
+ * first; the others are for whoever looks. */
+static void push_ready(weft__worker *worker, weft_task *first)
 {
-    if (weft__chain_push(first, &worker->deque) == 0)
-        return;
-    while (first != NULL) {
-        weft_task *next = first->prev_;
-        weft__worker_push(worker, first);
-        first = next;
+    int are_others = first->prev_ != NULL;
+    if (weft__chain_push(first, &worker->deque) != 0) {
+        for (weft_task *next; first != NULL; first = next) {
+            next = first->prev_;
+            weft__worker_push(worker, first);
+        }
     }
+    if (are_others)
+        weft__runtime_notify(worker->runtime, worker);
 }
 
 /* Make the fibers runnable whose deadline has passed, whichever worker they parked on: that one may
@@ -208,10 +211,7 @@ static int expire_due(weft__worker *worker, int64_t now_ns)
     }
     if (list.first == NULL)
         return 0;
-    int are_others = list.first->prev_ != NULL;
-    push_expired(worker, list.first);
-    if (are_others)
-        weft__runtime_notify(runtime, worker);
+    push_ready(worker, list.first);
     return 1;
 }
 
@@ -230,6 +230,57 @@ void weft__worker_arm(weft__worker *worker, weft__timer *timer, int64_t deadline
         worker->unwatched = 1;
 }
 
+/* ---- files ---------------------------------------------------------------------------------- */
+
+/* The reactor, if somebody waits for a file. */
+static weft__reactor *reactor_in_use(weft_runtime *runtime)
+{
+    /* edge idle.files (seq_cst): installed, and the wait counted, before the look for a watcher */
+    weft__reactor *reactor = weft__load_seq_cst(&runtime->reactor);
+    return reactor != NULL && weft__load_seq_cst(&reactor->waits) > 0 ? reactor : NULL;
+}
+
+/* Make the fibers runnable whose files are ready. Nonzero: there were some, and they are in this
+ * worker's deque. */
+static int poll_files(weft__worker *worker)
+{
+    weft__reactor *reactor = weft__load_acquire(&worker->runtime->reactor); /* edge idle.files */
+    /* relaxed: hints; the watcher looks more strictly */
+    if (reactor == NULL || weft__load_relaxed(&reactor->waits) == 0 ||
+        weft__exchange_relaxed(&reactor->polling, 1) != 0)
+        return 0;
+    weft_task *ready = reactor->poll(reactor, WEFT_POLL);
+    weft__store_relaxed(&reactor->polling, 0); /* relaxed: it guards nothing but our time */
+    if (ready == NULL)
+        return 0;
+    push_ready(worker, ready);
+    return 1;
+}
+
+/* Let the watcher look again. */
+static void rouse(weft_runtime *runtime, weft__worker *worker)
+{
+    weft__ec_post(&worker->ec);
+    /* edge idle.files (seq_cst): behind the claim; who becomes the watcher, and sleeps in the
+     * reactor, looks at the claim after that. */
+    weft__reactor *reactor = weft__load_seq_cst(&runtime->reactor);
+    if (reactor != NULL && weft__load_seq_cst(&runtime->watcher) == worker) /* edge idle.watch */
+        reactor->kick(reactor);
+}
+
+weft__reactor *weft__runtime_set_reactor(weft_runtime *runtime, weft__reactor *reactor)
+{
+    weft__reactor *none = NULL;
+    /* edge idle.files (seq_cst): see reactor_in_use() */
+    if (!weft__cas_seq_cst(&runtime->reactor, &none, reactor))
+        return none;
+    /* edge idle.watch (seq_cst): a watcher that sleeps elsewhere comes to sleep in the reactor. */
+    weft__worker *watcher = weft__load_seq_cst(&runtime->watcher);
+    if (watcher != NULL)
+        rouse(runtime, watcher);
+    return reactor;
+}
+
 /* This worker has armed a timer that is earlier than all in its wheel, and goes on with something
  * else: see that a sleeper, if there is one, wakes for it. */
 static void see_watched(weft__worker *worker)
@@ -244,7 +295,7 @@ static void see_watched(weft__worker *worker)
     }
     /* edge idle.watch (seq_cst): if it is not yet stored, the watcher's look is still to come */
     if (weft__load_seq_cst(&runtime->watch_until) > weft__wheel_next(&worker->wheel))
-        weft__ec_post(&watcher->ec); /* no reason to get up, but to look again */
+        rouse(runtime, watcher); /* no reason to get up, but to look again */
 }
 
 /* ---- hunting -------------------------------------------------------------------------------- */
@@ -267,7 +318,7 @@ static weft_task *hunt(weft__worker *worker)
         if (contended)
             continue;
         int64_t now = weft_now();
-        if (expire_due(worker, now))
+        if (expire_due(worker, now) || poll_files(worker))
             return weft__worker_own(worker);
         if (begin == 0) {
             begin = now;
@@ -308,7 +359,7 @@ static int wake_worker(weft_runtime *runtime, weft__worker *worker)
     /* edge idle.stop (seq_cst): behind the store of `stopping`, as the sleeper announces first. */
     if (weft__load_seq_cst(&worker->asleep) == 0 || !claim_wake(runtime, worker))
         return 0;
-    weft__ec_post(&worker->ec);
+    rouse(runtime, worker);
     return 1;
 }
 
@@ -406,21 +457,34 @@ static int64_t say_until(weft_runtime *runtime)
     }
 }
 
-/* Sleep until woken, or until a deadline is due. */
+/* Get up by oneself; nothing to do if a waker was faster. */
+static void get_up(weft__worker *worker, weft_task *ready)
+{
+    (void)claim_wake(worker->runtime, worker);
+    if (ready != NULL)
+        push_ready(worker, ready);
+}
+
+/* Sleep until woken, until a deadline is due, or until a file is ready. */
 static void sleep_watching(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
+    weft_task *ready = NULL;
     for (;;) {
         uint32_t value = weft__ec_value(&worker->ec);
-        /* edge idle.claim (acquire): as above */
-        if (weft__load_acquire(&worker->asleep) == 0)
+        /* edge idle.claim (seq_cst): what the waker did before; behind becoming the watcher */
+        if (weft__load_seq_cst(&worker->asleep) == 0)
             break;
         int64_t until = say_until(runtime);
-        if (until <= weft_now()) {
-            (void)claim_wake(runtime, worker); /* or a waker was faster */
+        weft__reactor *reactor = weft__load_seq_cst(&runtime->reactor); /* edge idle.files */
+        if (reactor != NULL)
+            ready = reactor->poll(reactor, until);
+        else if (until > weft_now())
+            weft__ec_wait(&worker->ec, value, until);
+        if (ready != NULL || (until != WEFT_FOREVER && until <= weft_now())) {
+            get_up(worker, ready);
             break;
         }
-        weft__ec_wait(&worker->ec, value, until);
     }
     weft__store_relaxed(&runtime->watch_until, 0); /* relaxed: ordered by the next store */
     /* edge idle.watch (seq_cst): whoever sees no watcher looks for a sleeper itself */
@@ -462,11 +526,13 @@ static void doze(weft__worker *worker)
         learn(worker, 1);
 }
 
-/* Whether deadlines are pending and no sleeper will wake for them. */
+/* Whether deadlines or files are waited for, and no sleeper will wake for them. */
 static int is_unwatched(weft_runtime *runtime)
 {
     /* edge idle.watch (seq_cst): behind the end of our own watch, if it was that */
-    return weft__load_seq_cst(&runtime->watcher) == NULL && next_due(runtime) != WEFT_FOREVER;
+    if (weft__load_seq_cst(&runtime->watcher) != NULL)
+        return 0;
+    return next_due(runtime) != WEFT_FOREVER || reactor_in_use(runtime) != NULL;
 }
 
 /* A searching worker has found something. If it was the last, and others sleep, the duty to search
@@ -481,7 +547,7 @@ static void leave_search(weft__worker *worker)
     /* Private tasks count as well: who spawned them while his lane was calm may compute for long
      * now and answer nobody, and only a worker that is awake can raid. So do deadlines that nobody
      * watches: this worker may have been the watcher until now. */
-    if (!weft__deque_is_empty(&worker->deque) || is_work_left(worker) || is_unwatched(runtime))
+    if (!weft__deque_is_empty(&worker->deque) || is_unwatched(runtime) || is_work_left(worker))
         weft__runtime_notify(runtime, worker);
 }
 
@@ -500,7 +566,10 @@ static weft_task *see_to_others(weft__worker *worker, int *is_turn)
     if (worker->tick % CLOCK_EVERY == 0 && weft__wheel_is_due(&worker->wheel, WEFT_FOREVER - 1))
         (void)expire_due(worker, weft_now());
     *is_turn = worker->tick % TURN_EVERY == 0;
-    return *is_turn ? from_injector(worker) : NULL;
+    if (!*is_turn)
+        return NULL;
+    (void)poll_files(worker);
+    return from_injector(worker);
 }
 
 /* Something that needs no search. The oldest gets a turn as well, because two others that wake each
@@ -539,11 +608,12 @@ weft_task *weft__worker_next(weft__worker *worker)
     if (item == NULL) {
         /* edge idle.sleepers (seq_cst): whoever sees us searching leaves new work to us. */
         weft__fetch_add_seq_cst(&runtime->searching, 1);
-        for (;;) {
+        while (item == NULL) {
             item = hunt(worker);
             if (item != NULL || is_stopping(runtime))
                 break;
             doze(worker);
+            item = weft__worker_own(worker); /* a watcher comes back with what is ready */
         }
         leave_search(worker);
     }

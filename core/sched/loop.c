@@ -15,7 +15,7 @@
 
 const weft_task_type weft__fiber_type = {.run = NULL, .name = "fiber", .file = __FILE__};
 
-static void cache_put(weft__worker *worker, weft__fiber *fiber)
+void weft__worker_keep_fiber(weft__worker *worker, weft__fiber *fiber)
 {
     if (worker->cache_count >= CACHE_MAX) {
         weft__fiber_pool_put(&worker->runtime->fibers, fiber);
@@ -40,9 +40,14 @@ weft__fiber *weft__worker_fiber(weft__worker *worker)
 static void settle_retired(weft__worker *worker)
 {
     if (worker->retired != NULL) {
-        cache_put(worker, worker->retired);
+        weft__worker_keep_fiber(worker, worker->retired);
         worker->retired = NULL;
     }
+}
+
+void weft__fiber_landed(void)
+{
+    settle_retired(weft__worker_self());
 }
 
 /* The fiber that has just suspended, if one has: let its waker know of it. Returns the fiber if it
@@ -135,7 +140,8 @@ void weft__fiber_main(void)
         }
         weft_task *item = weft__worker_next(worker);
         if (item == NULL)
-            weft__worker_switch(worker, &worker->native); /* the runtime stops: never to return */
+            weft__worker_switch(worker,
+                                &worker->thread->native); /* the runtime stops: never to return */
         else
             ready = execute(worker, item);
     }

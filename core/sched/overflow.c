@@ -99,17 +99,17 @@ void weft__overflow_install(void)
     (void)pthread_once(&once, install_once);
 }
 
-void weft__overflow_thread_enter(weft__worker *worker)
+void weft__overflow_thread_enter(void *signal_stack)
 {
-    if (worker->signal_stack == NULL)
+    if (signal_stack == NULL)
         return;
-    stack_t stack = {.ss_sp = worker->signal_stack, .ss_size = SIGNAL_STACK_BYTES};
+    stack_t stack = {.ss_sp = signal_stack, .ss_size = SIGNAL_STACK_BYTES};
     (void)sigaltstack(&stack, NULL);
 }
 
-void weft__overflow_thread_leave(weft__worker *worker)
+void weft__overflow_thread_leave(void *signal_stack)
 {
-    if (worker->signal_stack == NULL)
+    if (signal_stack == NULL)
         return;
     stack_t none = {.ss_flags = SS_DISABLE};
     (void)sigaltstack(&none, NULL);

@@ -33,8 +33,7 @@ void weft__worker_push(weft__worker *worker, weft_task *item)
     weft__deque_commit(&worker->deque, 1);
 }
 
-/* Publish what the suspending fiber has spawned, if need be without memory. */
-static void publish_all(weft__worker *worker)
+void weft__worker_publish(weft__worker *worker)
 {
     if (worker->lane.youngest_ == NULL)
         return;
@@ -75,7 +74,7 @@ static weft__fiber *fiber_for_parking(weft__worker *worker)
 void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit, void *arg)
 {
     int saved_errno = weft__errno_get();
-    publish_all(worker);
+    weft__worker_publish(worker);
     weft__fiber *next = fiber_for_parking(worker);
     worker->parked.commit = commit;
     worker->parked.waiter = waiter;

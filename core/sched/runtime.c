@@ -18,84 +18,16 @@
 
 #include "hooks.h"
 #include "lane.h"
-#include "sanitize.h"
 #include "sched/settings.h"
 #include "sched/topology.h"
 
 #include <errno.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-
-/* A worker's own stack holds the switch to its first fiber and nothing else. */
-#define THREAD_STACK_BYTES ((size_t)64 << 10)
 
 _Static_assert(sizeof(weft__link) <= sizeof(weft_task), "a task can lie in the injector");
 _Static_assert(offsetof(weft_task, prev_) == offsetof(weft__link, next), "by its first member");
 _Static_assert(offsetof(weft__worker, lane) == 0, "the lane is found first");
-
-/* ---- a worker's thread ---------------------------------------------------------------------- */
-
-static void set_place(const weft__worker *worker)
-{
-    char name[16];
-    (void)snprintf(name, sizeof name, "weft/%u", worker->id);
-    (void)pthread_setname_np(pthread_self(), name);
-    if (worker->cpu < 0)
-        return;
-    cpu_set_t *set = CPU_ALLOC((size_t)worker->cpu + 1);
-    if (set == NULL)
-        return;
-    size_t bytes = CPU_ALLOC_SIZE((size_t)worker->cpu + 1);
-    CPU_ZERO_S(bytes, set);
-    CPU_SET_S((size_t)worker->cpu, bytes, set);
-    (void)pthread_setaffinity_np(pthread_self(), bytes, set); /* a lost CPU: run anywhere */
-    CPU_FREE(set);
-}
-
-static void *worker_thread(void *arg)
-{
-    weft__worker *worker = arg;
-    set_place(worker);
-    (void)prctl(PR_SET_TIMERSLACK, 1UL); /* deadlines as exact as the kernel can, not to 50 us */
-    weft__overflow_thread_enter(worker);
-    weft__worker_bind_thread(worker);
-    weft__fiber_adopt_thread(&worker->native);
-    weft__fiber_switch(&worker->native, worker->current);
-    weft__worker_unbind_thread();
-    weft__overflow_thread_leave(worker);
-    return NULL;
-}
-
-static int start_thread(weft__worker *worker)
-{
-    pthread_attr_t attributes;
-    sigset_t all;
-    sigset_t before;
-    if (weft__fault())
-        return -EAGAIN;
-    int rc = pthread_attr_init(&attributes);
-    if (rc != 0)
-        return -rc;
-#if !defined(WEFT__ASAN) && !defined(WEFT__TSAN)
-    (void)pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES);
-#endif
-    /* Workers take no signals meant for the process; faults of their own still reach them. */
-    (void)sigfillset(&all);
-    (void)sigdelset(&all, SIGSEGV);
-    (void)sigdelset(&all, SIGBUS);
-    (void)sigdelset(&all, SIGFPE);
-    (void)sigdelset(&all, SIGILL);
-    (void)sigdelset(&all, SIGTRAP);
-    (void)sigdelset(&all, SIGABRT);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&worker->thread, &attributes, worker_thread, worker);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    return -rc;
-}
 
 /* ---- create --------------------------------------------------------------------------------- */
 
@@ -131,12 +63,7 @@ static int init_worker(weft_runtime *runtime, unsigned id, int cpu, const unsign
     if (rc != 0)
         return rc;
     worker->current = weft__fiber_pool_get(&runtime->fibers);
-    if (worker->current == NULL)
-        return -ENOMEM;
-    if (!runtime->report_overflow)
-        return 0;
-    worker->signal_stack = weft__overflow_stack_new();
-    return worker->signal_stack != NULL ? 0 : -ENOMEM;
+    return worker->current != NULL ? 0 : -ENOMEM;
 }
 
 static int init_workers(weft_runtime *runtime, const struct weft__settings *settings)
@@ -170,10 +97,9 @@ static int alloc_workers(weft_runtime *runtime)
 static int start_workers(weft_runtime *runtime)
 {
     for (unsigned id = 0; id < runtime->worker_count; id++) {
-        int rc = start_thread(&runtime->workers[id]);
+        int rc = weft__thread_start(&runtime->workers[id]);
         if (rc != 0)
             return rc;
-        runtime->started++;
     }
     return 0;
 }
@@ -186,6 +112,7 @@ static void apply_settings(weft_runtime *runtime, const struct weft__settings *s
     runtime->can_raid = weft__membarrier_register() == 0;
     runtime->rest = runtime->can_raid ? WEFT__CALM : WEFT__HUNGRY;
     runtime->fork_count = weft__fork_count();
+    (void)pthread_mutex_init(&runtime->threads_lock, NULL);
     weft__injector_init(&runtime->injector);
     weft__fiber_pool_init(&runtime->fibers, settings->stack_bytes, weft__fiber_main, runtime);
     if (runtime->report_overflow)
@@ -198,12 +125,9 @@ static void stop_threads(weft_runtime *runtime)
 {
     /* edge idle.stop (seq_cst): see the head of this file */
     weft__store_seq_cst(&runtime->stopping, 1);
-    if (runtime->started > 0) /* else there may be no array of workers to look at */
+    if (runtime->threads != NULL) /* else there may be no array of workers to look at */
         weft__runtime_wake_all(runtime);
-    for (unsigned id = 0; id < runtime->started; id++) {
-        int rc = pthread_join(runtime->workers[id].thread, NULL);
-        weft_assert(rc == 0);
-    }
+    weft__threads_join(runtime);
     /* edge runtime.wakers (acquire): their last access; they are at most a wake-up from done. */
     while (weft__load_acquire(&runtime->wakers) > 0)
         (void)sched_yield();
@@ -211,12 +135,11 @@ static void stop_threads(weft_runtime *runtime)
 
 static void free_runtime(weft_runtime *runtime)
 {
-    if (runtime->workers != NULL) {
-        for (unsigned id = 0; id < runtime->worker_count; id++) {
-            weft_deque_destroy(&runtime->workers[id].deque);
-            weft__free(runtime->workers[id].signal_stack);
-        }
-    }
+    for (unsigned id = 0; runtime->workers != NULL && id < runtime->worker_count; id++)
+        weft_deque_destroy(&runtime->workers[id].deque);
+    weft__threads_free(runtime);
+    if (runtime->reactor != NULL)
+        runtime->reactor->destroy(runtime->reactor);
     weft__fiber_pool_destroy(&runtime->fibers);
     weft__free(runtime->victims);
     weft__free(runtime->workers);

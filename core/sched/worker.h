@@ -10,7 +10,8 @@
  *     loop.c     what a fiber does when idle            park.c    suspending and waking fibers
  *     wait.c     waits that may be given up             timer.c   deadlines: a timing wheel
  *     idle.c     search, sleep, wake, watch the clock   runtime.c create, run, destroy
- *     overflow.c who ran off its stack                  fork.c    what a forked child may do */
+ *     thread.c   threads that play workers, regions     fork.c    what a forked child may do
+ *     overflow.c who ran off its stack */
 #ifndef WEFT_SCHED_WORKER_H
 #define WEFT_SCHED_WORKER_H
 
@@ -22,8 +23,8 @@
 #include "fiber/stack.h"
 #include "injector.h"
 #include "sched/join.h"
-
-#include <pthread.h>
+#include "sched/reactor.h"
+#include "sched/thread.h"
 
 #define WEFT__RINGS 5 /* distances 1 ... 5 of topology.h */
 
@@ -65,10 +66,8 @@ struct weft__worker {
     unsigned *victims;              /* other workers, nearest first; NULL: there are none */
     unsigned ring_end[WEFT__RINGS]; /* victims[ring_end[r - 1] ... ring_end[r]) are equally far */
     int cpu;                        /* to run on, or -1 */
-    weft__fiber native;             /* the thread's own stack */
-    void *signal_stack;             /* for the overflow report, or NULL */
-    pthread_t thread;
-    weft__counters counters; /* relaxed: read by statistics */
+    weft__thread *thread;           /* that plays it right now */
+    weft__counters counters;        /* relaxed: read by statistics */
 
     /* Others' too. */
     char line0[64];
@@ -86,13 +85,13 @@ struct weft_runtime {
     char line1[64 - sizeof(uint32_t)];
     weft__worker *watcher; /* the sleeper that wakes at the next deadline, or NULL */
     int64_t watch_until; /* how long it sleeps; 0: it is awake, or looks at the wheels right now */
-    char line2[64 - sizeof(weft__worker *) - sizeof(int64_t)];
+    weft__reactor *reactor; /* NULL until a fiber waits for a file; then constant */
+    char line2[64 - sizeof(weft__worker *) - sizeof(int64_t) - sizeof(weft__reactor *)];
 
     /* Constant while workers run, but for the two flags. */
     weft__worker *workers;
     unsigned worker_count;
-    unsigned started; /* threads that exist */
-    int can_raid;     /* membarrier() is available */
+    int can_raid; /* membarrier() is available */
     int report_overflow;
     int64_t spin_ns;     /* WEFT_FOREVER: never sleep */
     uintptr_t rest;      /* what `attention_` falls back to: CALM, or HUNGRY without raids */
@@ -103,6 +102,11 @@ struct weft_runtime {
     uint32_t wakers; /* foreign threads in the middle of waking a fiber of ours */
     int is_stood_on; /* a forked child's only thread stands on one of the fibers */
     weft__fiber_pool fibers;
+
+    pthread_mutex_t threads_lock; /* guards what is below; slow paths only */
+    weft__thread *threads;        /* all that exist; freed when the runtime ends */
+    weft__thread *spares;         /* those that play no worker and are in no region */
+    unsigned thread_count;
 };
 
 /* The type of a fiber that lies in a deque. */
@@ -135,6 +139,9 @@ void weft__wait(weft__waiter *waiter, weft__commit *commit, void *arg);
 /* Wake a waiter whose commit has returned nonzero, or is about to. From anywhere; its memory may be
  * gone at return. */
 void weft__wake(weft__waiter *waiter);
+
+/* A fiber is about to leave the worker: publish what it has spawned, if need be without memory. */
+void weft__worker_publish(weft__worker *worker);
 
 /* Make a parked fiber runnable: from anywhere. It may have ended at return. */
 void weft__fiber_ready(weft__fiber *fiber);
@@ -177,8 +184,13 @@ void weft__fiber_main(void);
 /* Make `next` the current fiber; the one left is idle, or parked by the caller. */
 void weft__worker_switch(weft__worker *worker, weft__fiber *next);
 
-/* An idle fiber, from the worker's cache or new; NULL: no memory. */
+/* An idle fiber, from the worker's cache or new; NULL: no memory. And back into the cache. */
 weft__fiber *weft__worker_fiber(weft__worker *worker);
+void weft__worker_keep_fiber(weft__worker *worker, weft__fiber *fiber);
+
+/* The fiber that has just been switched to by other means than weft__worker_switch(): see to the
+ * one that was left. */
+void weft__fiber_landed(void);
 
 /* Something from the worker's own stock: overflow list or deque. */
 weft_task *weft__worker_own(weft__worker *worker);
@@ -197,11 +209,23 @@ void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker);
 int weft__worker_has_others(weft__worker *worker);
 void weft__worker_yield(weft__worker *worker, weft__fiber *fiber);
 
+/* Install a reactor, unless somebody was faster. Returns the one that is installed. */
+weft__reactor *weft__runtime_set_reactor(weft_runtime *runtime, weft__reactor *reactor);
+
 /* Arm the timer of a fiber that parks on this worker. */
 void weft__worker_arm(weft__worker *worker, weft__timer *timer, int64_t deadline_ns);
 
 /* Wake everybody, to stop. */
 void weft__runtime_wake_all(weft_runtime *runtime);
+
+/* ---- thread.c ---- */
+
+/* Let a thread play the worker. */
+int weft__thread_start(weft__worker *worker) WEFT_NODISCARD;
+
+/* The runtime stops: see all threads off; later free what is left of them. */
+void weft__threads_join(weft_runtime *runtime);
+void weft__threads_free(weft_runtime *runtime);
 
 /* ---- fork.c ---- */
 
@@ -211,11 +235,11 @@ void weft__fork_register(void);
 
 /* ---- overflow.c ---- */
 
-/* Process: report overflows from now on. Worker: use its `signal_stack`, if it has one. */
+/* Process: report overflows from now on. Thread: use its `signal_stack`, if it has one. */
 void weft__overflow_install(void);
 void *weft__overflow_stack_new(void);
-void weft__overflow_thread_enter(weft__worker *worker);
-void weft__overflow_thread_leave(weft__worker *worker);
+void weft__overflow_thread_enter(void *signal_stack);
+void weft__overflow_thread_leave(void *signal_stack);
 
 /* Owner-written counters. */
 #define WEFT__COUNT(worker, what, n)                                                               \

@@ -19,6 +19,7 @@
 #define weft__store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define weft__store_seq_cst(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 
+#define weft__exchange_relaxed(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELAXED)
 #define weft__exchange_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
 #define weft__exchange_release(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
 #define weft__exchange_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)

@@ -139,6 +139,38 @@ WEFT_API int weft_worker_id(void);
  */
 WEFT_API unsigned weft_usable_cpus(void);
 
+/**
+ * Run the following statement or block where the thread may block: a foreign library, a slow disk,
+ * a system call without a counterpart in <weft/io.h>. The worker goes on meanwhile with another
+ * thread; in the block the caller is a plain thread, with its own errno and thread-local storage
+ * from beginning to end. Left on any way out but longjmp; `break` and `continue` leave the block.
+ *
+ *     weft_blocking { rows = sqlite3_step(statement); }
+ *
+ * Costs two switches between threads: for what takes longer than that, some ten microseconds. When
+ * no thread can be had, 512 beyond the workers, the block blocks its worker.
+ *
+ * Context         thread or fiber; may park at the end of the block, and resume on another thread
+ */
+#define weft_blocking WEFT__BLOCKING(__COUNTER__)
+#define WEFT__BLOCKING(number) WEFT__BLOCKING_(WEFT__CAT(weft__region_, number))
+/* clang-format off */
+#define WEFT__BLOCKING_(region)                                                                    \
+    for (weft_blocking_region region __attribute__((cleanup(weft__blocking_leave))) =              \
+             weft__blocking_enter();                                                               \
+         !region.is_over_; region.is_over_ = 1)
+/* clang-format on */
+
+typedef struct weft_blocking_region {
+    void *thread_; /* NULL: nothing was lent */
+    void *fiber_;
+    int is_over_;
+} weft_blocking_region;
+
+/* What the macro rests on; not for users, but exported for inlined code. */
+WEFT_API weft_blocking_region weft__blocking_enter(void);
+WEFT_API void weft__blocking_leave(weft_blocking_region *region);
+
 /* A snapshot of what the workers have done, summed over all of them; each count is exact when the
  * runtime is idle. */
 typedef struct weft_stats {

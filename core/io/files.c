@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* files.c — see files.h. */
+#include "io/files.h"
+
+#include "hooks.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RELAX_ROUNDS 64
+
+static void lock_file(weft__file *file)
+{
+    uint32_t free = 0;
+    /* edge file.lock (acquire): the record as the last holder left it */
+    for (unsigned round = 1; !weft__cas_acquire(&file->lock, &free, 1); round++) {
+        free = 0;
+        weft__relax();
+        if (round % RELAX_ROUNDS == 0)
+            (void)sched_yield(); /* the holder may have lost its processor */
+    }
+}
+
+static void unlock_file(weft__file *file)
+{
+    /* edge file.lock (release): the record as we leave it */
+    weft__store_release(&file->lock, 0);
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+weft__file *weft__files_find(weft__files *files, int fd)
+{
+    unsigned chunk = (unsigned)fd / WEFT__FILE_CHUNK;
+    if (fd < 0 || chunk >= WEFT__FILE_CHUNKS)
+        return NULL;
+    /* edge file.chunk (acquire): the records as they were made */
+    weft__file *records = weft__load_acquire(&files->chunks[chunk]);
+    return records != NULL ? &records[(unsigned)fd % WEFT__FILE_CHUNK] : NULL;
+}
+
+static void make_chunk(weft__files *files, unsigned chunk)
+{
+    weft__file *records = weft__alloc(WEFT__FILE_CHUNK * sizeof *records);
+    weft__file *none = NULL;
+    if (records == NULL)
+        return;
+    memset(records, 0, WEFT__FILE_CHUNK * sizeof *records);
+    for (unsigned i = 0; i < WEFT__FILE_CHUNK; i++)
+        records[i].fd = (int)(chunk * WEFT__FILE_CHUNK + i);
+    /* edge file.chunk (release): the records are made */
+    if (!weft__cas_release(&files->chunks[chunk], &none, records))
+        weft__free(records); /* somebody was faster */
+}
+
+weft__file *weft__files_get(weft__files *files, int fd)
+{
+    weft__file *file = weft__files_find(files, fd);
+    if (file == NULL && fd >= 0 && (unsigned)fd / WEFT__FILE_CHUNK < WEFT__FILE_CHUNKS) {
+        make_chunk(files, (unsigned)fd / WEFT__FILE_CHUNK);
+        file = weft__files_find(files, fd);
+    }
+    return file;
+}
+
+void weft__files_init(weft__files *files)
+{
+    memset(files, 0, sizeof *files);
+}
+
+/* The tables of all runtimes: a descriptor may be closed by a thread that belongs to none. */
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static weft__files *all;
+static uint32_t all_count;
+
+static void enter_all(weft__files *files)
+{
+    (void)pthread_mutex_lock(&all_lock);
+    files->next = all;
+    all = files;
+    weft__store_relaxed(&all_count, all_count + 1); /* relaxed: see weft__files_close() */
+    (void)pthread_mutex_unlock(&all_lock);
+}
+
+static void leave_all(const weft__files *files)
+{
+    (void)pthread_mutex_lock(&all_lock);
+    for (weft__files **link = &all; *link != NULL; link = &(*link)->next) {
+        if (*link != files)
+            continue;
+        *link = files->next;
+        weft__store_relaxed(&all_count, all_count - 1); /* relaxed: see weft__files_close() */
+        break;
+    }
+    (void)pthread_mutex_unlock(&all_lock);
+}
+
+void weft__files_free(weft__files *files)
+{
+    leave_all(files);
+    for (unsigned i = 0; i < WEFT__FILE_CHUNKS; i++)
+        weft__free(files->chunks[i]);
+    weft__free(files);
+}
+
+/* ---- those who wait: the lock is held ------------------------------------------------------- */
+
+static void set_first(weft__side *side, weft__waiter *waiter)
+{
+    weft__store_relaxed(&side->first, waiter); /* relaxed: others only look whether there is one */
+}
+
+static void append(weft__side *side, weft__waiter *waiter)
+{
+    waiter->next = NULL;
+    if (side->first == NULL)
+        set_first(side, waiter);
+    else
+        side->last->next = waiter;
+    side->last = waiter;
+}
+
+static int take_back(weft__side *side, weft__waiter *waiter)
+{
+    weft__waiter *before = NULL;
+    for (weft__waiter *one = side->first; one != NULL; before = one, one = one->next) {
+        if (one != waiter)
+            continue;
+        if (before == NULL)
+            set_first(side, one->next);
+        else
+            before->next = one->next;
+        if (side->last == one)
+            side->last = before;
+        return 1;
+    }
+    return 0;
+}
+
+/* Wake the one that has waited longest: link it in front of `chain` if it has to be made runnable.
+ * Its claim is made under the lock, so that a waiter which gives up and does not find itself in the
+ * list has been woken already. */
+static void wake_first(weft__files *files, weft__side *side, weft_task **chain)
+{
+    weft__waiter *waiter = side->first;
+    weft__fiber *fiber = waiter->fiber;
+    set_first(side, waiter->next);
+    weft__fetch_add_relaxed(&files->reactor.waits, (uint32_t)-1); /* relaxed: a hint too many */
+    if (!weft__wait_claim(fiber))
+        return;
+    fiber->item.state_ = (uintptr_t)&weft__fiber_type;
+    fiber->item.prev_ = *chain;
+    *chain = &fiber->item;
+}
+
+static void side_ready(weft__files *files, weft__side *side, int is_gone, weft_task **chain)
+{
+    if (is_gone)
+        weft__store_relaxed(&side->gone, 1); /* relaxed: looked at under the lock, or as a hint */
+    /* edge file.may (release): what was ready before is behind the event */
+    weft__store_release(&side->may, 1);
+    if (side->first != NULL)
+        wake_first(files, side, chain); /* one at a time: who succeeds passes it on */
+    while (is_gone && side->first != NULL)
+        wake_first(files, side, chain);
+}
+
+void weft__file_ready(weft__files *files, weft__file *file, unsigned ready, unsigned gone,
+                      weft_task **chain)
+{
+    lock_file(file);
+    for (unsigned i = 0; i < 2; i++)
+        if (((ready | gone) & 1u << i) != 0)
+            side_ready(files, &file->sides[i], (gone & 1u << i) != 0, chain);
+    unlock_file(file);
+}
+
+void weft__file_event(weft__files *files, weft__file *file, unsigned events, weft_task **chain)
+{
+    const unsigned reading = 1u << WEFT__READ;
+    const unsigned writing = 1u << WEFT__WRITE;
+    unsigned ready = 0;
+    unsigned gone = 0;
+    ready |= (events & (POLLIN | POLLPRI)) != 0 ? reading : 0;
+    ready |= (events & POLLOUT) != 0 ? writing : 0;
+    gone |= (events & (POLLHUP | POLLERR | POLLNVAL)) != 0 ? reading | writing : 0;
+    gone |= (events & POLLRDHUP) != 0 ? reading : 0;
+    weft__file_ready(files, file, ready, gone, chain);
+}
+
+void weft__file_rearm(weft__files *files, weft__file *file)
+{
+    lock_file(file);
+    if (file->sides[WEFT__READ].first != NULL || file->sides[WEFT__WRITE].first != NULL)
+        (void)files->arm(files,
+                         file); /* it has worked before; who waits has a deadline of his own */
+    unlock_file(file);
+}
+
+static void make_runnable(weft_task *chain)
+{
+    while (chain != NULL) {
+        weft_task *next = chain->prev_;
+        weft__fiber_ready((weft__fiber *)(void *)chain);
+        chain = next;
+    }
+}
+
+void weft__file_pass_on(weft__files *files, weft__file *file, unsigned side)
+{
+    weft_task *chain = NULL;
+    /* relaxed: who comes later looks for itself */
+    if (weft__load_relaxed(&file->sides[side].first) == NULL)
+        return;
+    lock_file(file);
+    if (file->sides[side].first != NULL)
+        wake_first(files, &file->sides[side], &chain);
+    unlock_file(file);
+    make_runnable(chain);
+}
+
+/* ---- waiting -------------------------------------------------------------------------------- */
+
+typedef struct file_wait {
+    weft__files *files;
+    weft__file *file;
+    unsigned sides;          /* 1 << WEFT__READ … */
+    weft__waiter waiters[2]; /* one for each side, of the same fiber */
+    uint32_t generation;
+    int rc;
+} file_wait;
+
+static void count_waits(weft__files *files, unsigned sides, int sign)
+{
+    uint32_t count = (sides & 1u) + (sides >> 1 & 1u);
+    /* edge idle.files (seq_cst): counted before anybody who sleeps is looked for */
+    weft__fetch_add_seq_cst(&files->reactor.waits, sign > 0 ? count : (uint32_t)0 - count);
+}
+
+/* The lock is held. Whether one of the sides has become ready since the caller's try. */
+static int is_ready(const file_wait *self)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const weft__side *side = &self->file->sides[i];
+        /* edge file.may (acquire): an event came between the try and this moment */
+        if ((self->sides & 1u << i) != 0 && (side->gone || weft__load_acquire(&side->may)))
+            return 1;
+    }
+    return 0;
+}
+
+/* The lock is held. Takes the waiters back; returns the sides on which they still were. */
+static unsigned leave(file_wait *self)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < 2; i++)
+        if ((self->sides & 1u << i) != 0 && take_back(&self->file->sides[i], &self->waiters[i]))
+            found |= 1u << i;
+    count_waits(self->files, found, -1);
+    return found;
+}
+
+/* The lock is held. Nonzero: the waiters are registered. */
+static int enlist(file_wait *self)
+{
+    weft__file *file = self->file;
+    if (file->generation != self->generation) {
+        self->rc = -EBADF;
+        return 0;
+    }
+    if (file->is_adopted && is_ready(self))
+        return 0;
+    for (unsigned i = 0; i < 2; i++)
+        if ((self->sides & 1u << i) != 0)
+            append(&file->sides[i], &self->waiters[i]);
+    count_waits(self->files, self->sides, 1);
+    self->rc = self->files->arm(self->files, file);
+    if (self->rc == 0)
+        return 1;
+    (void)leave(self);
+    return 0;
+}
+
+static int commit_file(weft__waiter *waiter, void *arg)
+{
+    file_wait *self = arg;
+    self->waiters[0].fiber = waiter->fiber;
+    self->waiters[1].fiber = waiter->fiber;
+    lock_file(self->file);
+    int is_waiting = enlist(self);
+    unlock_file(self->file);
+    if (is_waiting)
+        weft__worker_self()->unwatched = 1;
+    return is_waiting;
+}
+
+int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_t deadline_ns)
+{
+    weft__waiter waiter;
+    file_wait self = {.files = files, .file = file, .sides = sides};
+    self.generation = weft__load_relaxed(&file->generation); /* relaxed: checked under the lock */
+    int rc = weft__wait_until(&waiter, commit_file, &self, deadline_ns);
+    if (rc != 0 || (sides & (sides - 1)) != 0) {
+        lock_file(file);
+        unsigned found = leave(&self);
+        unlock_file(file);
+        if (rc != 0 && found != sides)
+            weft__wait_woken(&waiter);
+    }
+    if (rc == 0 && self.rc == 0 && weft__load_relaxed(&file->generation) != self.generation)
+        return -EBADF; /* relaxed: who closed it has woken us since */
+    return rc != 0 ? rc : self.rc;
+}
+
+/* ---- adopting and closing ------------------------------------------------------------------- */
+
+void weft__file_adopt(weft__file *file)
+{
+    lock_file(file);
+    for (unsigned i = 0; i < 2; i++) {
+        weft__store_relaxed(&file->sides[i].may, 1);  /* relaxed: its user has yet to hear of it */
+        weft__store_relaxed(&file->sides[i].gone, 0); /* relaxed: the same */
+    }
+    file->registered = 0;
+    weft__store_relaxed(&file->is_adopted, 1); /* relaxed: its user got the number from us */
+    unlock_file(file);
+}
+
+/* The lock is held: the descriptor is none of ours any more. */
+static void let_go(weft__files *files, weft__file *file, weft_task **chain)
+{
+    weft__store_relaxed(&file->generation, file->generation + 1); /* relaxed: under the lock */
+    for (unsigned i = 0; i < 2; i++)
+        while (file->sides[i].first != NULL)
+            wake_first(files, &file->sides[i], chain);
+    files->forget(files, file);
+    weft__store_relaxed(&file->is_adopted, 0); /* relaxed: under the lock */
+    file->registered = 0;
+}
+
+/* In all runtimes but `own`. */
+static void let_go_elsewhere(const weft__files *own, int fd, weft_task **chain)
+{
+    (void)pthread_mutex_lock(&all_lock);
+    for (weft__files *files = all; files != NULL; files = files->next) {
+        weft__file *file = files != own ? weft__files_find(files, fd) : NULL;
+        if (file == NULL)
+            continue;
+        lock_file(file);
+        let_go(files, file, chain);
+        unlock_file(file);
+    }
+    (void)pthread_mutex_unlock(&all_lock);
+}
+
+int weft__files_close(int fd)
+{
+    weft__worker *worker = weft__worker_self();
+    /* edge idle.files (acquire): as it was made */
+    weft__reactor *reactor = worker != NULL ? weft__load_acquire(&worker->runtime->reactor) : NULL;
+    weft__files *files = (weft__files *)(void *)reactor;
+    weft__file *file = files != NULL ? weft__files_find(files, fd) : NULL;
+    weft_task *chain = NULL;
+    /* relaxed: a runtime that could know the descriptor has had its first wait before */
+    if (weft__load_relaxed(&all_count) > (files != NULL))
+        let_go_elsewhere(files, fd, &chain);
+    if (file != NULL) {
+        lock_file(file);
+        let_go(files, file, &chain);
+    }
+    int rc = close(fd) == 0 ? 0 : -weft__errno_get();
+    if (file != NULL)
+        unlock_file(file); /* only now may anybody wait for the number again */
+    make_runnable(chain);
+    return rc;
+}
+
+/* ---- the runtime's own ---------------------------------------------------------------------- */
+
+static weft__files *make_files(weft_runtime *runtime, int *rc)
+{
+    weft__files *files = weft__files_epoll_new(rc);
+    if (files == NULL)
+        return NULL;
+    enter_all(files);
+    weft__reactor *installed = weft__runtime_set_reactor(runtime, &files->reactor);
+    if (installed != &files->reactor)
+        files->reactor.destroy(&files->reactor);
+    return (weft__files *)(void *)installed;
+}
+
+weft__files *weft__files_self(int *rc)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL)
+        return NULL;
+    /* edge idle.files (acquire): as it was made */
+    weft__reactor *reactor = weft__load_acquire(&worker->runtime->reactor);
+    if (reactor != NULL)
+        return (weft__files *)(void *)reactor;
+    return make_files(worker->runtime, rc);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* files.h — what a runtime knows of the files its fibers wait for, whichever reactor watches them.
+ *
+ * Every descriptor number has a record that stays for the life of the runtime, so an event that
+ * comes late never meets freed memory: at worst it says that something may be ready which is not,
+ * and everybody who is woken tries again anyway.
+ *
+ * An *adopted* file (made by weft, or given to weft_adopt()) is non-blocking, is registered once,
+ * edge-triggered, and remembers whether it may be ready, which spares most system calls that would
+ * only say EAGAIN. Any other file may be closed behind our back; it is armed anew for each wait. */
+#ifndef WEFT_IO_FILES_H
+#define WEFT_IO_FILES_H
+
+#include "sched/worker.h"
+
+#define WEFT__READ 0u
+#define WEFT__WRITE 1u
+
+/* One direction of a file. */
+typedef struct weft__side {
+    uint32_t may;  /* adopted: 0 once it has said EAGAIN or given all it had, until an event */
+    uint32_t gone; /* the peer is: from now on there is always an answer; set once */
+    weft__waiter *first; /* fibers that wait, first come first served; under the lock */
+    weft__waiter *last;
+} weft__side;
+
+typedef struct weft__file {
+    int fd;
+    uint32_t lock;       /* guards what is below, but for `may` */
+    uint32_t is_adopted; /* others read it */
+    uint32_t generation; /* closed so many times */
+    uint32_t registered; /* what the reactor has been told; its own */
+    weft__side sides[2];
+} weft__file;
+
+#define WEFT__FILE_CHUNK 1024u
+#define WEFT__FILE_CHUNKS 4096u /* four million descriptors */
+
+typedef struct weft__files weft__files;
+
+/* A reactor with files; each kind adds its own behind it. */
+struct weft__files {
+    weft__reactor reactor;
+
+    /* The file's lock is held. Watch it for those who wait: 0 or a negative errno. */
+    int (*arm)(weft__files *files, weft__file *file);
+    /* The file's lock is held, the descriptor is about to be closed. */
+    void (*forget)(weft__files *files, weft__file *file);
+
+    weft__files *next;                     /* of all runtimes */
+    weft__file *chunks[WEFT__FILE_CHUNKS]; /* made when needed, kept */
+};
+
+/* The calling worker's files, made at the first call: NULL in a plain thread, or without memory;
+ * `*rc` says which: 0 or a negative errno. */
+weft__files *weft__files_self(int *rc);
+
+/* The record of `fd`; NULL: no memory, or a number beyond all limits. */
+weft__file *weft__files_get(weft__files *files, int fd);
+
+/* The same if there is one already. */
+weft__file *weft__files_find(weft__files *files, int fd);
+
+/* For reactors: of the sides that are set in `ready` (1 << WEFT__READ …) one waiter each has to be
+ * made runnable, of those set in `gone` all; they are added in front of `*chain`. */
+void weft__file_ready(weft__files *files, weft__file *file, unsigned ready, unsigned gone,
+                      weft_task **chain);
+
+/* The same from an event mask of poll(2), which is that of epoll(7) as well. */
+void weft__file_event(weft__files *files, weft__file *file, unsigned events, weft_task **chain);
+
+/* For reactors: those who still wait have to be armed for once more. */
+void weft__file_rearm(weft__files *files, weft__file *file);
+
+/* Wait until one of the `sides` (1 << WEFT__READ …) may be ready: 0; -ETIMEDOUT, -ECANCELED; -EBADF
+ * closed meanwhile; -EPERM a file that is always ready, in its own way; other errors of the kernel.
+ * A worker's fiber only. */
+int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_t deadline_ns);
+
+/* After an operation that succeeded: let the next who waits on that side try as well. */
+void weft__file_pass_on(weft__files *files, weft__file *file, unsigned side);
+
+/* From now on the file is as files.h says of adopted ones; it is non-blocking already. */
+void weft__file_adopt(weft__file *file);
+
+/* Wake everybody with -EBADF, in all runtimes, and close the descriptor: 0 or a negative errno. */
+int weft__files_close(int fd);
+
+void weft__files_init(weft__files *files);
+void weft__files_free(weft__files *files);
+
+/* The two kinds; NULL: `*rc` says why, -ENOSYS if this kernel does not have it. */
+weft__files *weft__files_epoll_new(int *rc);
+weft__files *weft__files_uring_new(int *rc);
+
+#endif

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* io.c — try; if it would block, wait; try again.
+ *
+ * An *operation* knows how to be tried in two ways: as it is, on a file that is non-blocking (it is
+ * adopted), and so that it cannot block whatever the file's flags are (MSG_DONTWAIT, RWF_NOWAIT).
+ * Some files know neither; for those it waits until the file is ready and tries as it is.
+ *
+ *     adopted     may it be ready? no: wait    try    EAGAIN: again    short: it is dry now
+ *     others                                   try    EAGAIN: wait, again
+ *     in a thread                              try    EAGAIN: poll(2), again
+ *
+ * `may` is lowered before the try and raised by events and by full transfers, so an event that
+ * comes in between is never lost; a stream that gave less than asked for is dry, and the next read
+ * need not ask the kernel to be told so. When the peer is gone no event will come any more, and
+ * `may` is not looked at.
+ *
+ * errno is read through a call that no compiler looks into: a fiber that has waited in one of these
+ * functions may be on another thread, and would find that one's errno at an address it had kept.
+ *
+ * Regular files are always ready in their own way: the transfer runs in a region of weft_blocking.
+ * */
+#include <weft/io.h>
+
+#include "hooks.h"
+#include "io/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+#include <weft/fiber.h>
+#include <weft/runtime.h>
+
+/* What a call wants. The fields beside the first four are for `run`. */
+typedef struct operation {
+    /* 0 or more, or a negative weft__errno_get(). `is_free`: the file is non-blocking, or may
+     * block. */
+    ssize_t (*run)(const struct operation *self, int fd, int is_free);
+    unsigned side;
+    int is_stream; /* less than `bytes` means that there is no more for now */
+    size_t bytes;  /* wanted */
+    const struct iovec *buffers;
+    int count;
+    int flags;
+    struct msghdr *message;
+} operation;
+
+/* ---- in a fiber ----------------------------------------------------------------------------- */
+
+/* The transfer came to an end; is the file dry? */
+static void settle(weft__files *files, weft__file *file, const operation *op, ssize_t n)
+{
+    if (op->is_stream && n > 0 && (size_t)n < op->bytes)
+        return;
+    /* relaxed: a hint to those who try, and who waits has seen it lowered before */
+    weft__store_relaxed(&file->sides[op->side].may, 1);
+    weft__file_pass_on(files, file, op->side);
+}
+
+static ssize_t perform_adopted(weft__files *files, weft__file *file, const operation *op,
+                               int64_t deadline_ns)
+{
+    weft__side *side = &file->sides[op->side];
+    for (;;) {
+        /* relaxed: hints; the wait looks more strictly */
+        if (!weft__load_relaxed(&side->may) && !weft__load_relaxed(&side->gone) &&
+            deadline_ns > WEFT_POLL) {
+            int rc = weft__file_wait(files, file, 1u << op->side, deadline_ns);
+            if (rc != 0)
+                return rc;
+        }
+        /* edge file.may (seq_cst): lowered before the kernel is asked */
+        weft__store_seq_cst(&side->may, 0);
+        ssize_t n = op->run(op, file->fd, 1);
+        if (n != -EAGAIN) {
+            settle(files, file, op, n);
+            return n;
+        }
+        if (deadline_ns <= WEFT_POLL)
+            return -ETIMEDOUT;
+    }
+}
+
+/* A file that epoll does not watch: a disk is busy at worst, so lend the worker meanwhile. */
+static ssize_t perform_blocking(const operation *op, int fd)
+{
+    ssize_t n = -EINTR;
+    while (n == -EINTR)
+        weft_blocking n = op->run(op, fd, 1);
+    return n;
+}
+
+static ssize_t perform_foreign(weft__files *files, weft__file *file, const operation *op,
+                               int64_t deadline_ns)
+{
+    int is_free = 0;
+    for (;;) {
+        ssize_t n = op->run(op, file->fd, is_free);
+        if (n != -EAGAIN && n != -EOPNOTSUPP) {
+            weft__file_pass_on(files, file, op->side);
+            return n;
+        }
+        is_free = n == -EOPNOTSUPP;
+        if (deadline_ns <= WEFT_POLL && !is_free)
+            return -ETIMEDOUT;
+        int rc = weft__file_wait(files, file, 1u << op->side, deadline_ns);
+        if (rc == -EPERM)
+            return perform_blocking(op, file->fd);
+        if (rc != 0)
+            return rc;
+    }
+}
+
+/* ---- in a plain thread ---------------------------------------------------------------------- */
+
+static int poll_thread(int fd, int events, int64_t deadline_ns)
+{
+    struct pollfd one = {.fd = fd, .events = (short)events};
+    for (;;) {
+        int64_t distance = deadline_ns == WEFT_FOREVER ? 0 : deadline_ns - weft_now();
+        if (distance < 0)
+            distance = 0;
+        struct timespec limit = {.tv_sec = (time_t)(distance / WEFT_SEC),
+                                 .tv_nsec = (long)(distance % WEFT_SEC)};
+        int count = ppoll(&one, 1, deadline_ns == WEFT_FOREVER ? NULL : &limit, NULL);
+        if (count > 0)
+            return (one.revents & POLLNVAL) != 0 ? -EBADF : one.revents;
+        if (count == 0)
+            return -ETIMEDOUT;
+        if (weft__errno_get() != EINTR)
+            return -weft__errno_get();
+    }
+}
+
+/* Writing where nobody reads must not kill the process. Workers block the signal for good; a plain
+ * thread does meanwhile, and takes away the one it has caused. */
+static ssize_t run_without_sigpipe(const operation *op, int fd, int is_free)
+{
+    sigset_t sigpipe;
+    sigset_t pending;
+    sigset_t before;
+    (void)sigemptyset(&sigpipe);
+    (void)sigaddset(&sigpipe, SIGPIPE);
+    (void)sigpending(&pending);
+    if (sigismember(&pending, SIGPIPE))
+        return op->run(op, fd, is_free); /* blocked already, and not ours to take away */
+    (void)pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+    ssize_t n = op->run(op, fd, is_free);
+    if (n == -EPIPE)
+        (void)sigtimedwait(&sigpipe, NULL, &(struct timespec){0});
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return n;
+}
+
+static ssize_t perform_in_thread(const operation *op, int fd, int64_t deadline_ns)
+{
+    int events = op->side == WEFT__READ ? POLLIN : POLLOUT;
+    int is_free = 0;
+    for (;;) {
+        ssize_t n = op->side == WEFT__READ ? op->run(op, fd, is_free)
+                                           : run_without_sigpipe(op, fd, is_free);
+        if (n != -EAGAIN && n != -EOPNOTSUPP)
+            return n;
+        int rc = poll_thread(fd, events, deadline_ns);
+        if (rc < 0)
+            return rc;
+        /* A file that is ready and still will not do without waiting is a regular one. */
+        is_free = n == -EOPNOTSUPP || !is_free;
+    }
+}
+
+/* ---- both ----------------------------------------------------------------------------------- */
+
+static ssize_t perform(const operation *op, int fd, int64_t deadline_ns)
+{
+    int rc = 0;
+    if (fd < 0)
+        return -EBADF;
+    weft__files *files = weft__files_self(&rc);
+    if (files == NULL)
+        return rc != 0 ? rc : perform_in_thread(op, fd, deadline_ns);
+    weft__file *file = weft__files_get(files, fd);
+    if (file == NULL)
+        return -ENOMEM;
+    if (weft__load_relaxed(&file->is_adopted)) /* relaxed: its user got the number from us */
+        return perform_adopted(files, file, op, deadline_ns);
+    return perform_foreign(files, file, op, deadline_ns);
+}
+
+/* A call's result as ours. EINTR is not worth a thought to callers. */
+#define AS_ERRNO(n, call)                                                                          \
+    do                                                                                             \
+        n = (call);                                                                                \
+    while (n < 0 && weft__errno_get() == EINTR);                                                   \
+    n = n < 0 ? -weft__errno_get() : n
+
+static ssize_t run_read(const operation *op, int fd, int is_free)
+{
+    ssize_t n;
+    if (is_free) {
+        AS_ERRNO(n, readv(fd, op->buffers, op->count));
+    } else {
+        AS_ERRNO(n, preadv2(fd, op->buffers, op->count, -1, RWF_NOWAIT));
+    }
+    return n;
+}
+
+/* A socket is told not to raise SIGPIPE; what is none says ENOTSOCK. */
+static ssize_t run_write(const operation *op, int fd, int is_free)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)op->buffers,
+                             .msg_iovlen = (size_t)op->count};
+    ssize_t n;
+    AS_ERRNO(n, sendmsg(fd, &message, MSG_NOSIGNAL | (is_free ? 0 : MSG_DONTWAIT)));
+    if (n != -ENOTSOCK)
+        return n;
+    if (is_free) {
+        AS_ERRNO(n, writev(fd, op->buffers, op->count));
+    } else {
+        AS_ERRNO(n, pwritev2(fd, op->buffers, op->count, -1, RWF_NOWAIT));
+    }
+    return n;
+}
+
+static ssize_t run_recvmsg(const operation *op, int fd, int is_free)
+{
+    ssize_t n;
+    AS_ERRNO(n, recvmsg(fd, op->message, op->flags | (is_free ? 0 : MSG_DONTWAIT)));
+    return n;
+}
+
+static ssize_t run_sendmsg(const operation *op, int fd, int is_free)
+{
+    ssize_t n;
+    AS_ERRNO(n, sendmsg(fd, op->message, op->flags | MSG_NOSIGNAL | (is_free ? 0 : MSG_DONTWAIT)));
+    return n;
+}
+
+static ssize_t run_recv(const operation *op, int fd, int is_free)
+{
+    ssize_t n;
+    AS_ERRNO(n,
+             recv(fd, op->buffers->iov_base, op->bytes, op->flags | (is_free ? 0 : MSG_DONTWAIT)));
+    return n;
+}
+
+static ssize_t run_send(const operation *op, int fd, int is_free)
+{
+    ssize_t n;
+    AS_ERRNO(n, send(fd, op->buffers->iov_base, op->bytes,
+                     op->flags | MSG_NOSIGNAL | (is_free ? 0 : MSG_DONTWAIT)));
+    return n;
+}
+
+static size_t total_bytes(const struct iovec *buffers, int count)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < count; i++)
+        bytes += buffers[i].iov_len;
+    return bytes;
+}
+
+ssize_t weft_readv(int fd, const struct iovec *buffers, int count, int64_t deadline_ns)
+{
+    operation op = {.run = run_read, .side = WEFT__READ, .buffers = buffers, .count = count};
+    op.bytes = total_bytes(buffers, count);
+    return perform(&op, fd, deadline_ns);
+}
+
+ssize_t weft_read(int fd, void *buffer, size_t bytes, int64_t deadline_ns)
+{
+    struct iovec whole = {.iov_base = buffer, .iov_len = bytes};
+    return weft_readv(fd, &whole, 1, deadline_ns);
+}
+
+ssize_t weft_writev(int fd, const struct iovec *buffers, int count, int64_t deadline_ns)
+{
+    operation op = {.run = run_write, .side = WEFT__WRITE, .buffers = buffers, .count = count};
+    op.bytes = total_bytes(buffers, count);
+    return perform(&op, fd, deadline_ns);
+}
+
+ssize_t weft_write(int fd, const void *buffer, size_t bytes, int64_t deadline_ns)
+{
+    struct iovec whole = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = bytes};
+    return weft_writev(fd, &whole, 1, deadline_ns);
+}
+
+ssize_t weft_write_all(int fd, const void *buffer, size_t bytes, int64_t deadline_ns)
+{
+    size_t done = 0;
+    while (done < bytes) {
+        ssize_t n = weft_write(fd, (const char *)buffer + done, bytes - done, deadline_ns);
+        if (n < 0)
+            return n;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t weft_read_all(int fd, void *buffer, size_t bytes, int64_t deadline_ns)
+{
+    size_t done = 0;
+    while (done < bytes) {
+        ssize_t n = weft_read(fd, (char *)buffer + done, bytes - done, deadline_ns);
+        if (n < 0)
+            return n;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t weft_recv(int fd, void *buffer, size_t bytes, int flags, int64_t deadline_ns)
+{
+    struct iovec whole = {.iov_base = buffer, .iov_len = bytes};
+    operation op = {.run = run_recv, .side = WEFT__READ, .buffers = &whole, .bytes = bytes};
+    op.flags = flags;
+    return perform(&op, fd, deadline_ns);
+}
+
+ssize_t weft_send(int fd, const void *buffer, size_t bytes, int flags, int64_t deadline_ns)
+{
+    struct iovec whole = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = bytes};
+    operation op = {.run = run_send, .side = WEFT__WRITE, .buffers = &whole, .bytes = bytes};
+    op.flags = flags;
+    return perform(&op, fd, deadline_ns);
+}
+
+ssize_t weft_recvmsg(int fd, struct msghdr *message, int flags, int64_t deadline_ns)
+{
+    operation op = {.run = run_recvmsg, .side = WEFT__READ, .message = message, .flags = flags};
+    return perform(&op, fd, deadline_ns);
+}
+
+ssize_t weft_sendmsg(int fd, const struct msghdr *message, int flags, int64_t deadline_ns)
+{
+    operation op = {.run = run_sendmsg, .side = WEFT__WRITE, .flags = flags};
+    op.message = (struct msghdr *)(uintptr_t)message; /* sendmsg(2) only reads it */
+    return perform(&op, fd, deadline_ns);
+}
+
+/* ---- connections ---------------------------------------------------------------------------- */
+
+static ssize_t run_accept(const operation *op, int fd, int is_free)
+{
+    (void)op;
+    (void)is_free; /* a listening socket that blocks has been found ready before */
+    for (;;) {
+        int taken = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (taken >= 0)
+            return taken;
+        if (weft__errno_get() != EINTR && weft__errno_get() != ECONNABORTED &&
+            weft__errno_get() != EPROTO)
+            return -weft__errno_get();
+    }
+}
+
+int weft_accept(int listener, int64_t deadline_ns)
+{
+    operation op = {.run = run_accept, .side = WEFT__READ};
+    /* A listening socket of somebody else's may block, and there is no flag against that. */
+    int flags = fcntl(listener, F_GETFL);
+    if (flags >= 0 && (flags & O_NONBLOCK) == 0) {
+        int ready = weft_poll(listener, POLLIN, deadline_ns);
+        if (ready < 0)
+            return ready;
+    }
+    int fd = (int)perform(&op, listener, deadline_ns);
+    if (fd >= 0)
+        (void)weft_adopt(fd);
+    return fd;
+}
+
+static int error_of(int fd)
+{
+    int error = 0;
+    socklen_t length = sizeof error;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0 ? -weft__errno_get() : -error;
+}
+
+static int connect_now(int fd, const struct sockaddr *address, socklen_t length)
+{
+    return connect(fd, address, length) == 0 ? 0 : -weft__errno_get();
+}
+
+/* The file is non-blocking. */
+static int connect_free(int fd, const struct sockaddr *address, socklen_t length,
+                        int64_t deadline_ns)
+{
+    int rc = connect_now(fd, address, length);
+    while (rc == -EAGAIN) { /* a Unix socket whose backlog is full says no more than this */
+        rc = weft_sleep(weft_in(WEFT_MSEC) < deadline_ns ? weft_in(WEFT_MSEC) : deadline_ns);
+        if (rc != 0)
+            return rc;
+        if (weft_now() >= deadline_ns)
+            return -ETIMEDOUT;
+        rc = connect_now(fd, address, length);
+    }
+    if (rc != -EINPROGRESS && rc != -EINTR)
+        return rc;
+    rc = weft_poll(fd, POLLOUT, deadline_ns);
+    return rc < 0 ? rc : error_of(fd);
+}
+
+int weft_connect(int fd, const struct sockaddr *address, socklen_t length, int64_t deadline_ns)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -weft__errno_get();
+    if ((flags & O_NONBLOCK) != 0)
+        return connect_free(fd, address, length, deadline_ns);
+    (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    int rc = connect_free(fd, address, length, deadline_ns);
+    (void)fcntl(fd, F_SETFL, flags);
+    return rc;
+}
+
+/* ---- readiness ------------------------------------------------------------------------------ */
+
+static int ready_now(int fd, int events)
+{
+    struct pollfd one = {.fd = fd, .events = (short)events};
+    int count = poll(&one, 1, 0);
+    return count < 0 ? -weft__errno_get() : (one.revents & POLLNVAL) != 0 ? -EBADF : one.revents;
+}
+
+static unsigned sides_of(int events)
+{
+    unsigned sides = 0;
+    sides |= (events & POLLIN) != 0 ? 1u << WEFT__READ : 0;
+    sides |= (events & POLLOUT) != 0 ? 1u << WEFT__WRITE : 0;
+    return sides;
+}
+
+/* What is ready now, noted in `may`: others, who read and write, go by that. */
+static int look(weft__file *file, int events)
+{
+    unsigned sides = sides_of(events);
+    for (unsigned i = 0; i < 2; i++)
+        if ((sides & 1u << i) != 0)
+            /* edge file.may (seq_cst): lowered before the kernel is asked */
+            weft__store_seq_cst(&file->sides[i].may, 0);
+    int ready = ready_now(file->fd, events);
+    for (unsigned i = 0; ready > 0 && i < 2; i++)
+        if ((sides & 1u << i) != 0)
+            weft__store_relaxed(&file->sides[i].may, 1); /* relaxed: as in settle() */
+    return ready;
+}
+
+int weft_poll(int fd, int events, int64_t deadline_ns)
+{
+    int rc = 0;
+    if ((events & ~(POLLIN | POLLOUT)) != 0 || events == 0)
+        return -EINVAL;
+    if (fd < 0)
+        return -EBADF;
+    weft__files *files = weft__files_self(&rc);
+    if (files == NULL)
+        return rc != 0 ? rc : poll_thread(fd, events, deadline_ns);
+    weft__file *file = weft__files_get(files, fd);
+    if (file == NULL)
+        return -ENOMEM;
+    for (;;) {
+        int ready = look(file, events);
+        if (ready != 0)
+            return ready;
+        if (deadline_ns <= WEFT_POLL)
+            return -ETIMEDOUT;
+        rc = weft__file_wait(files, file, sides_of(events), deadline_ns);
+        if (rc != 0)
+            return rc;
+    }
+}
+
+/* ---- adopting and closing ------------------------------------------------------------------- */
+
+int weft_adopt(int fd)
+{
+    int rc = 0;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -weft__errno_get();
+    if ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return -weft__errno_get();
+    weft__files *files = weft__files_self(&rc);
+    if (files == NULL)
+        return rc;
+    weft__file *file = weft__files_get(files, fd);
+    if (file == NULL)
+        return -ENOMEM;
+    weft__file_adopt(file);
+    return 0;
+}
+
+int weft_close(int fd)
+{
+    return fd < 0 ? -EBADF : weft__files_close(fd);
+}
