@@ -76,6 +76,8 @@ static struct {
     unsigned steps_longest;
     uint64_t executions;
     uint64_t steps_total;
+    double begin; /* when the search began */
+    bool is_late;
     bool is_verbose;
 
     /* The execution. */
@@ -515,10 +517,20 @@ static void execute(void)
 
 /* ---- searches ------------------------------------------------------------------------------ */
 
+static double seconds_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* Whether a search ends before it is complete: by count, or by time, looked at now and then. */
 static bool is_exhausted(void)
 {
     uint64_t most = run.settings->executions;
-    return most != 0 && run.executions >= most;
+    if (run.settings->seconds > 0 && run.executions % 1024 == 0)
+        run.is_late = seconds_now() - run.begin > run.settings->seconds;
+    return run.is_late || (most != 0 && run.executions >= most);
 }
 
 /* The next list of answers in depth-first order: false if this was the last. */
@@ -603,22 +615,36 @@ static void report(void)
            message);
     if (mode == MODE_RANDOM || mode == MODE_PCT)
         printf("  seed %llu\n", (unsigned long long)run.settings->seed);
-    printf("  replays %u of %d times: explore %s --replay ", same, REPLAYS, run.model->name);
+    printf("  replays %u of %d times: %s %s --replay ", same, REPLAYS, run.settings->program,
+           run.model->name);
     print_trace();
     (void)putchar('\n');
 }
 
+static void print_clean(void)
+{
+    printf("%-24s clean: %9llu executions %11llu steps %7.2f s", run.model->name,
+           (unsigned long long)run.executions, (unsigned long long)run.steps_total,
+           seconds_now() - run.begin);
+    if (run.mode == MODE_DEPTH_FIRST)
+        printf("  bound %u, stale %u%s", run.preemptions_max, run.stale_max,
+               is_exhausted() ? ", incomplete" : "");
+    (void)putchar('\n');
+    (void)fflush(stdout);
+}
+
 int engine_search(const explore_model *model, const engine_settings *settings)
 {
-    struct timespec begin, end;
-    (void)clock_gettime(CLOCK_MONOTONIC, &begin);
     run.model = model;
     run.settings = settings;
     run.mode = settings->mode;
-    run.preemptions_max =
-        settings->preemptions < 0 ? model->preemptions : (unsigned)settings->preemptions;
+    run.preemptions_max = settings->preemptions < 0
+                              ? model->preemptions + (unsigned)settings->deeper
+                              : (unsigned)settings->preemptions;
     run.stale_max = settings->stale < 0 ? model->stale : (unsigned)settings->stale;
     run.executions = run.steps_total = run.steps_longest = 0;
+    run.begin = seconds_now();
+    run.is_late = false;
     memory_forget();
     if (run.mode == MODE_DEPTH_FIRST) {
         search_depth_first();
@@ -632,15 +658,6 @@ int engine_search(const explore_model *model, const engine_settings *settings)
         report();
         return 1;
     }
-    (void)clock_gettime(CLOCK_MONOTONIC, &end);
-    double seconds =
-        (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
-    printf("%-24s clean: %9llu executions %11llu steps %7.2f s", model->name,
-           (unsigned long long)run.executions, (unsigned long long)run.steps_total, seconds);
-    if (run.mode == MODE_DEPTH_FIRST)
-        printf("  bound %u, stale %u%s", run.preemptions_max, run.stale_max,
-               is_exhausted() ? ", incomplete" : "");
-    (void)putchar('\n');
-    (void)fflush(stdout);
+    print_clean();
     return 0;
 }

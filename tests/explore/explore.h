@@ -27,6 +27,21 @@ typedef struct explore_model {
     unsigned no_memory;                         /* allocations that may fail */
 } explore_model;
 
+/* Define a model, and have it found: EXPLORE_MODEL(variable) = {.name = "protocol.what", ...};
+ * Those of a program run in the order of their files and lines. */
+typedef struct explore_entry {
+    const explore_model *model;
+    const char *file;
+    int line;
+} explore_entry;
+
+#define EXPLORE_MODEL(variable)                                                                    \
+    static const explore_model variable;                                                           \
+    static const explore_entry variable##_entry = {&variable, __FILE__, __LINE__};                 \
+    static const explore_entry *const variable##_found                                             \
+        __attribute__((section("explore_models"), used)) = &variable##_entry;                      \
+    static const explore_model variable
+
 /* ---- for models ---------------------------------------------------------------------------- */
 
 unsigned explore_self(void);     /* the number of the calling thread, 0 ... */

@@ -1,23 +1,49 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* main.c — the explorer's command line: which models, how to search. */
 #include "engine.h"
-#include "models/models.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define MODELS_MAX 256
+
+/* Where the linker puts what EXPLORE_MODEL() defines. */
+extern const explore_entry *const __start_explore_models[];
+extern const explore_entry *const __stop_explore_models[];
+
+static const explore_entry *models[MODELS_MAX];
+static size_t model_count;
+
+static int compare_places(const void *a, const void *b)
+{
+    const explore_entry *left = *(const explore_entry *const *)a;
+    const explore_entry *right = *(const explore_entry *const *)b;
+    int order = strcmp(left->file, right->file);
+    return order != 0 ? order : left->line - right->line;
+}
+
+static void collect_models(void)
+{
+    for (const explore_entry *const *e = __start_explore_models; e < __stop_explore_models; e++)
+        if (model_count < MODELS_MAX)
+            models[model_count++] = *e;
+    qsort(models, model_count, sizeof models[0], compare_places);
+}
+
 static int usage(void)
 {
-    (void)fputs("usage: explore [OPTIONS] MODEL...\n"
-                "  MODEL is a name the beginning of one, or all; --list shows them\n"
+    (void)fputs("usage: explore-PROTOCOL [OPTIONS] MODEL...\n"
+                "  MODEL is a name, the beginning of one, or all; --list shows them\n"
                 "  --preempt N     bound of the depth-first search, instead of the model's\n"
+                "  --deeper N      the model's bound and N more\n"
                 "  --stale N       loads that may miss the newest store, instead of the model's\n"
                 "  --random N      N executions by chance\n"
                 "  --pct N         N executions by changing priorities, --depth D (3)\n"
                 "  --seed S        for both\n"
                 "  --limit N       at most N executions of a depth-first search\n"
+                "  --seconds N     at most so long for each model\n"
                 "  --replay TRACE  one execution\n"
                 "  --first         stop at the first failure\n"
                 "  --quiet         a failure without its interleaving\n",
@@ -27,8 +53,8 @@ static int usage(void)
 
 static int list(void)
 {
-    for (const explore_model *const *m = explore_models; *m != NULL; m++)
-        (void)puts((*m)->name);
+    for (size_t i = 0; i < model_count; i++)
+        (void)puts(models[i]->model->name);
     return 0;
 }
 
@@ -50,6 +76,10 @@ static int option(engine_settings *settings, char **arguments)
     uint64_t number = strtoull(value, NULL, 10);
     if (strcmp(name, "--preempt") == 0)
         settings->preemptions = (int)number;
+    else if (strcmp(name, "--deeper") == 0)
+        settings->deeper = (int)number;
+    else if (strcmp(name, "--seconds") == 0)
+        settings->seconds = (double)number;
     else if (strcmp(name, "--stale") == 0)
         settings->stale = (int)number;
     else if (strcmp(name, "--seed") == 0)
@@ -76,11 +106,12 @@ static int search_all(const char *name, const engine_settings *settings)
 {
     int found = 0;
     int status = 0;
-    for (const explore_model *const *m = explore_models; *m != NULL; m++) {
-        if (strcmp(name, "all") != 0 && strncmp((*m)->name, name, strlen(name)) != 0)
+    for (size_t i = 0; i < model_count; i++) {
+        const explore_model *model = models[i]->model;
+        if (strcmp(name, "all") != 0 && strncmp(model->name, name, strlen(name)) != 0)
             continue;
         found = 1;
-        if (engine_search(*m, settings))
+        if (engine_search(model, settings))
             status = 1;
         if (status != 0 && settings->is_first_only)
             break;
@@ -109,13 +140,15 @@ static void catch_crashes(void)
     (void)sigaction(SIGILL, &action, NULL);
 }
 
-int main(int count, char **arguments)
+int main(int argument_count, char **arguments)
 {
-    engine_settings settings = {.preemptions = -1, .stale = -1, .seed = 1, .depth = 3};
+    engine_settings settings = {
+        .preemptions = -1, .stale = -1, .seed = 1, .depth = 3, .program = arguments[0]};
     int status = 0;
-    int models = 0;
+    int searches = 0;
     catch_crashes();
-    for (int i = 1; i < count;) {
+    collect_models();
+    for (int i = 1; i < argument_count;) {
         if (strcmp(arguments[i], "--list") == 0)
             return list();
         int used = option(&settings, &arguments[i]);
@@ -124,10 +157,10 @@ int main(int count, char **arguments)
         if (used == 0) {
             int result = search_all(arguments[i], &settings);
             status = result > status ? result : status;
-            models++;
+            searches++;
             used = 1;
         }
         i += used;
     }
-    return models > 0 ? status : usage();
+    return searches > 0 ? status : usage();
 }

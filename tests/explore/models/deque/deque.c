@@ -6,7 +6,6 @@
  * exactly once, those still inside included. */
 #include "batch.h"
 #include "hooks.h"
-#include "models.h"
 
 #define ITEMS_MAX 8
 
@@ -113,12 +112,12 @@ static void owner_last(void)
     (void)take();
 }
 
-const explore_model deque_last = {.name = "deque.last",
-                                  .prepare = prepare,
-                                  .threads = {owner_last, steal_once, steal_once},
-                                  .finish = finish,
-                                  .preemptions = 3,
-                                  .stale = 4};
+EXPLORE_MODEL(deque_last) = {.name = "deque.last",
+                             .prepare = prepare,
+                             .threads = {owner_last, steal_once, steal_once},
+                             .finish = finish,
+                             .preemptions = 3,
+                             .stale = 4};
 
 /* A full deque, emptied from both ends, with indices that begin anywhere. */
 static void owner_steal(void)
@@ -132,13 +131,13 @@ static void owner_steal(void)
 }
 
 #define OWNER_AND_THIEF(variable, title, index)                                                    \
-    const explore_model variable = {.name = "deque." title,                                        \
-                                    .prepare = prepare,                                            \
-                                    .threads = {owner_steal, steal_twice},                         \
-                                    .finish = finish,                                              \
-                                    .argument = (index),                                           \
-                                    .preemptions = 3,                                              \
-                                    .stale = 4}
+    EXPLORE_MODEL(variable) = {.name = "deque." title,                                             \
+                               .prepare = prepare,                                                 \
+                               .threads = {owner_steal, steal_twice},                              \
+                               .finish = finish,                                                   \
+                               .argument = (index),                                                \
+                               .preemptions = 3,                                                   \
+                               .stale = 4}
 OWNER_AND_THIEF(deque_steal, "steal", 0);
 OWNER_AND_THIEF(deque_wrap31, "wrap31", ((uint64_t)1 << 31) - 1);
 OWNER_AND_THIEF(deque_wrap32, "wrap32", ((uint64_t)1 << 32) - 1);
@@ -153,13 +152,13 @@ static void owner_reuse(void)
     (void)take();
 }
 
-const explore_model deque_reuse = {.name = "deque.reuse",
-                                   .prepare = prepare,
-                                   .threads = {owner_reuse, steal_twice},
-                                   .finish = finish,
-                                   .argument = UINT64_MAX - 1,
-                                   .preemptions = 3,
-                                   .stale = 4};
+EXPLORE_MODEL(deque_reuse) = {.name = "deque.reuse",
+                              .prepare = prepare,
+                              .threads = {owner_reuse, steal_twice},
+                              .finish = finish,
+                              .argument = UINT64_MAX - 1,
+                              .preemptions = 3,
+                              .stale = 4};
 
 /* The third push outgrows the array under the thieves' hands. */
 static void owner_growth(void)
@@ -171,20 +170,20 @@ static void owner_growth(void)
     (void)take();
 }
 
-const explore_model deque_growth = {.name = "deque.growth",
-                                    .prepare = prepare,
-                                    .threads = {owner_growth, steal_twice},
-                                    .finish = finish,
-                                    .argument = ((uint64_t)1 << 32) - 2,
-                                    .preemptions = 3,
-                                    .stale = 4};
+EXPLORE_MODEL(deque_growth) = {.name = "deque.growth",
+                               .prepare = prepare,
+                               .threads = {owner_growth, steal_twice},
+                               .finish = finish,
+                               .argument = ((uint64_t)1 << 32) - 2,
+                               .preemptions = 3,
+                               .stale = 4};
 
-const explore_model deque_thieves = {.name = "deque.thieves",
-                                     .prepare = prepare,
-                                     .threads = {owner_growth, steal_twice, steal_twice},
-                                     .finish = finish,
-                                     .preemptions = 3,
-                                     .stale = 2};
+EXPLORE_MODEL(deque_thieves) = {.name = "deque.thieves",
+                                .prepare = prepare,
+                                .threads = {owner_growth, steal_twice, steal_twice},
+                                .finish = finish,
+                                .preemptions = 3,
+                                .stale = 2};
 
 /* Two items by one store, and a look at the newest. */
 static void owner_batch(void)
@@ -206,13 +205,13 @@ static void owner_batch(void)
     (void)take();
 }
 
-const explore_model deque_batch = {.name = "deque.batch",
-                                   .prepare = prepare,
-                                   .threads = {owner_batch, steal_twice},
-                                   .finish = finish,
-                                   .argument = UINT64_MAX,
-                                   .preemptions = 3,
-                                   .stale = 4};
+EXPLORE_MODEL(deque_batch) = {.name = "deque.batch",
+                              .prepare = prepare,
+                              .threads = {owner_batch, steal_twice},
+                              .finish = finish,
+                              .argument = UINT64_MAX,
+                              .preemptions = 3,
+                              .stale = 4};
 
 /* A push that gets no memory changes nothing. */
 static void owner_no_memory(void)
@@ -224,19 +223,19 @@ static void owner_no_memory(void)
     (void)take();
 }
 
-const explore_model deque_no_memory = {.name = "deque.no-memory",
-                                       .prepare = prepare,
-                                       .threads = {owner_no_memory, steal_twice},
-                                       .finish = finish,
-                                       .preemptions = 2,
-                                       .stale = 2,
-                                       .no_memory = 2};
+EXPLORE_MODEL(deque_no_memory) = {.name = "deque.no-memory",
+                                  .prepare = prepare,
+                                  .threads = {owner_no_memory, steal_twice},
+                                  .finish = finish,
+                                  .preemptions = 2,
+                                  .stale = 2,
+                                  .no_memory = 2};
 
 /* The owner stops for ever; thieves go on, and nothing comes out twice. */
-const explore_model deque_crash = {.name = "deque.crash",
-                                   .prepare = prepare,
-                                   .threads = {owner_growth, steal_twice},
-                                   .finish = finish,
-                                   .preemptions = 3,
-                                   .stale = 3,
-                                   .crashes = 1};
+EXPLORE_MODEL(deque_crash) = {.name = "deque.crash",
+                              .prepare = prepare,
+                              .threads = {owner_growth, steal_twice},
+                              .finish = finish,
+                              .preemptions = 3,
+                              .stale = 3,
+                              .crashes = 1};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* workers.c — see workers.h. */
-#include "workers.h"
+#include "common/workers.h"
 
 #include <sched.h>
 #include <string.h>

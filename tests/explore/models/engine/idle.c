@@ -2,8 +2,7 @@
 /* idle.c — models of core/sched/idle.c: a worker that finds nothing falls asleep, while work comes
  * from outside, in a worker's private list, or in a worker's deque. If nobody wakes it, whoever
  * waits for the work does so for ever: a deadlock. Patience is zero: a worker looks twice. */
-#include "models.h"
-#include "workers.h"
+#include "common/workers.h"
 
 static job *task;
 static uint32_t is_done; /* what the poster of the work sleeps on */
@@ -90,12 +89,12 @@ static void submitter(void)
     stop();
 }
 
-const explore_model idle_submit = {.name = "idle.submit",
-                                   .prepare = prepare_one,
-                                   .threads = {worker, submitter},
-                                   .finish = finish,
-                                   .preemptions = 3,
-                                   .stale = 2};
+EXPLORE_MODEL(idle_submit) = {.name = "idle.submit",
+                              .prepare = prepare_one,
+                              .threads = {worker, submitter},
+                              .finish = finish,
+                              .preemptions = 3,
+                              .stale = 2};
 
 /* A worker spawns, then computes for long without answering anybody: here, until somebody else has
  * run the task. */
@@ -107,12 +106,12 @@ static void spawner(void)
     stop();
 }
 
-const explore_model idle_spawn = {.name = "idle.spawn",
-                                  .prepare = prepare_two,
-                                  .threads = {spawner, worker},
-                                  .finish = finish,
-                                  .preemptions = 2,
-                                  .stale = 2};
+EXPLORE_MODEL(idle_spawn) = {.name = "idle.spawn",
+                             .prepare = prepare_two,
+                             .threads = {spawner, worker},
+                             .finish = finish,
+                             .preemptions = 2,
+                             .stale = 2};
 
 /* A worker makes a fiber runnable, and does not get to it itself. */
 static void pusher(void)
@@ -124,26 +123,26 @@ static void pusher(void)
     stop();
 }
 
-const explore_model idle_push = {.name = "idle.push",
-                                 .prepare = prepare_two,
-                                 .threads = {pusher, worker},
-                                 .finish = finish,
-                                 .preemptions = 3,
-                                 .stale = 2};
+EXPLORE_MODEL(idle_push) = {.name = "idle.push",
+                            .prepare = prepare_two,
+                            .threads = {pusher, worker},
+                            .finish = finish,
+                            .preemptions = 3,
+                            .stale = 2};
 
-const explore_model idle_no_raids = {.name = "idle.no-raids",
-                                     .prepare = prepare_without_raids,
-                                     .threads = {pusher, worker},
-                                     .finish = finish,
-                                     .preemptions = 3,
-                                     .stale = 2};
+EXPLORE_MODEL(idle_no_raids) = {.name = "idle.no-raids",
+                                .prepare = prepare_without_raids,
+                                .threads = {pusher, worker},
+                                .finish = finish,
+                                .preemptions = 3,
+                                .stale = 2};
 
-const explore_model idle_no_raids_spawn = {.name = "idle.no-raids-spawn",
-                                           .prepare = prepare_without_raids,
-                                           .threads = {spawner, worker},
-                                           .finish = finish,
-                                           .preemptions = 2,
-                                           .stale = 2};
+EXPLORE_MODEL(idle_no_raids_spawn) = {.name = "idle.no-raids-spawn",
+                                      .prepare = prepare_without_raids,
+                                      .threads = {spawner, worker},
+                                      .finish = finish,
+                                      .preemptions = 2,
+                                      .stale = 2};
 
 /* Spawns after a region that has calmed the lane down: hunger must have survived it. */
 static void spawner_again(void)
@@ -153,17 +152,17 @@ static void spawner_again(void)
     spawner();
 }
 
-const explore_model idle_again = {.name = "idle.again",
-                                  .prepare = prepare_two,
-                                  .threads = {spawner_again, worker},
-                                  .finish = finish,
-                                  .preemptions = 2,
-                                  .stale = 1};
+EXPLORE_MODEL(idle_again) = {.name = "idle.again",
+                             .prepare = prepare_two,
+                             .threads = {spawner_again, worker},
+                             .finish = finish,
+                             .preemptions = 2,
+                             .stale = 1};
 
 /* Two that fall asleep. */
-const explore_model idle_two = {.name = "idle.two",
-                                .prepare = prepare_three,
-                                .threads = {spawner, worker, worker},
-                                .finish = finish,
-                                .preemptions = 0,
-                                .stale = 1};
+EXPLORE_MODEL(idle_two) = {.name = "idle.two",
+                           .prepare = prepare_three,
+                           .threads = {spawner, worker, worker},
+                           .finish = finish,
+                           .preemptions = 0,
+                           .stale = 1};

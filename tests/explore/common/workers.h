@@ -5,8 +5,8 @@
  * the real one in spawn.c, park.c, lane.c and idle.c. What stands here instead of loop.c is
  * that a fiber which parks takes its worker's thread with it: as if that worker were not scheduled
  * until somebody resumes the fiber. */
-#ifndef EXPLORE_MODELS_WORKERS_H
-#define EXPLORE_MODELS_WORKERS_H
+#ifndef EXPLORE_COMMON_WORKERS_H
+#define EXPLORE_COMMON_WORKERS_H
 
 #include "sched/worker.h"
 

@@ -2,8 +2,7 @@
 /* join.c — models of core/sched/join.h and of waiting and waking in park.c: who touches the task
  * last, and does a plain thread that sleeps wake up? Task and waiter are released as soon as the
  * waiter returns. */
-#include "models.h"
-#include "workers.h"
+#include "common/workers.h"
 
 static job *task;
 
@@ -78,26 +77,26 @@ static void waiter_then_stop(void)
 }
 
 /* The finisher is a worker, the waiter a plain thread, which may also wake for no reason. */
-const explore_model join_thread = {.name = "join.thread",
-                                   .prepare = prepare_thread,
-                                   .threads = {finisher, waiter},
-                                   .finish = workers_finish,
-                                   .preemptions = 5,
-                                   .stale = 4,
-                                   .spurious = 1};
+EXPLORE_MODEL(join_thread) = {.name = "join.thread",
+                              .prepare = prepare_thread,
+                              .threads = {finisher, waiter},
+                              .finish = workers_finish,
+                              .preemptions = 5,
+                              .stale = 4,
+                              .spurious = 1};
 
 /* Both are workers: the finisher goes on with the waiter's fiber. */
-const explore_model join_fiber = {.name = "join.fiber",
-                                  .prepare = prepare_fiber,
-                                  .threads = {finisher, waiter},
-                                  .finish = workers_finish,
-                                  .preemptions = 5,
-                                  .stale = 4};
+EXPLORE_MODEL(join_fiber) = {.name = "join.fiber",
+                             .prepare = prepare_fiber,
+                             .threads = {finisher, waiter},
+                             .finish = workers_finish,
+                             .preemptions = 5,
+                             .stale = 4};
 
 /* The finisher is foreign, and a second worker takes the fiber out of the injector. */
-const explore_model join_foreign = {.name = "join.foreign",
-                                    .prepare = prepare_fiber,
-                                    .threads = {waiter_then_stop, loop, foreign_finisher},
-                                    .finish = workers_finish,
-                                    .preemptions = 2,
-                                    .stale = 2};
+EXPLORE_MODEL(join_foreign) = {.name = "join.foreign",
+                               .prepare = prepare_fiber,
+                               .threads = {waiter_then_stop, loop, foreign_finisher},
+                               .finish = workers_finish,
+                               .preemptions = 2,
+                               .stale = 2};
