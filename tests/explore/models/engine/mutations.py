@@ -161,10 +161,10 @@ CLASSICS = [
     ("a plain thread resets its word after it has registered", "core/sched/park.c",
      """    weft__store_relaxed(&waiter->woken, 0); /* relaxed: nobody knows the waiter yet */
     if (!commit(waiter, arg))
-        return;
+        return 0;
 """,
      """    if (!commit(waiter, arg))
-        return;
+        return 0;
     weft__store_relaxed(&waiter->woken, 0);
 """, ["join"]),
     ("the wake comes before the store", "core/sched/park.c",
@@ -180,8 +180,8 @@ CLASSICS = [
      "    weft__hook_park_wake(woken, 1);\n",
      "    weft__hook_park_wake(woken, waiter->fiber == NULL);\n", ["join"]),
     ("the sleeper waits for the wrong value", "core/sched/park.c",
-     "weft__hook_park_wait(&waiter->woken, 0);",
-     "weft__hook_park_wait(&waiter->woken, waiter->woken);", ["join"]),
+     "weft__hook_park_wait(&waiter->woken, 0, deadline_ns);",
+     "weft__hook_park_wait(&waiter->woken, waiter->woken, deadline_ns);", ["join"]),
 
     # ---- idle ----
     ("a worker looks before it announces its sleep", "core/sched/idle.c",
@@ -223,16 +223,13 @@ CLASSICS = [
     weft__store_seq_cst(&worker->asleep, 1);
     weft__fetch_add_seq_cst(&runtime->sleepers, 1);
 """, IDLE),
+    ("the watcher's count is read before its word", "core/sched/idle.c",
+     "        weft__ec_wait(&worker->ec, value, until);\n",
+     "        weft__ec_wait(&worker->ec, weft__ec_value(&worker->ec), until);\n", IDLE),
     ("the sleeper's count is read before its word", "core/sched/idle.c",
-     """        if (weft__load_acquire(&worker->asleep) == 0)
-            break;
-        weft__ec_wait(&worker->ec, value);
-""",
-     """        if (weft__load_acquire(&worker->asleep) == 0)
-            break;
-        value = weft__ec_value(&worker->ec);
-        weft__ec_wait(&worker->ec, value);
-""", IDLE),
+     "        weft__ec_wait(&worker->ec, value, WEFT_FOREVER);\n",
+     "        weft__ec_wait(&worker->ec, weft__ec_value(&worker->ec), WEFT_FOREVER);\n",
+     ["idle.two"]),
     ("a claimed wake is not posted", "core/sched/idle.c",
      "    weft__ec_post(&worker->ec);\n    return 1;", "    return 1;", IDLE),
     ("a waker does not claim", "core/sched/idle.c",
