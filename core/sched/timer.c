@@ -127,9 +127,10 @@ static size_t empty_slot(weft__wheel *wheel, weft__timer **head, weft__expire *e
         if (timer->tick > wheel->elapsed) {
             link_timer(wheel, timer);
         } else {
-            /* edge timer.out (release): whoever sees it out of the wheel may reuse it. */
-            weft__store_release(&timer->wheel, NULL);
             expire(timer, arg);
+            /* edge timer.out (release): whoever sees it out of the wheel may reuse it, so `expire`
+             * comes first: it speaks of this wait, and the fiber may be in the next one by then. */
+            weft__store_release(&timer->wheel, NULL);
             expired++;
         }
         timer = next;

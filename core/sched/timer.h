@@ -52,7 +52,8 @@ WEFT__INLINE int weft__wheel_is_due(const weft__wheel *wheel, int64_t now_ns)
 }
 
 /* What to do with a timer whose deadline has passed: called with the wheel locked, so it must be
- * short; the timer is out of the wheel and may be gone once its owner runs. */
+ * short. The timer counts as armed until it returns: its owner must not go on before, other than by
+ * way of weft__timer_disarm(), which waits for that. */
 typedef void weft__expire(weft__timer *timer, void *arg);
 
 /* Call `expire` for all that is due at `now_ns`, earliest first; nothing if somebody else is at it.
