@@ -102,8 +102,12 @@ static int commit_attempt(weft__waiter *waiter, void *arg)
 {
     attempt *self = arg;
     weft__fiber *fiber = waiter->fiber;
-    if (!self->commit(waiter, self->arg))
+    if (!self->commit(waiter, self->arg)) {
+        /* relaxed: nobody resumes a fiber at ARMING. Whoever has cancelled it by now came too late:
+         * the commit has got what the fiber wants, and has registered nothing to be taken back. */
+        weft__store_relaxed(&fiber->wait, self->number | WOKEN);
         return 0;
+    }
     if (fiber->scope != NULL && weft__fiber_is_cancelled(fiber))
         (void)interrupt(fiber, self->number, CANCELED);
     else if (self->deadline_ns != WEFT_FOREVER)
@@ -124,7 +128,7 @@ static int conclude(weft__fiber *fiber)
         return -ETIMEDOUT;
     case CANCELED:
         return -ECANCELED;
-    default: /* WOKEN, or ARMING: the commit found that there is nothing to wait for */
+    default: /* WOKEN, by a waker or because the commit found that there is nothing to wait for */
         weft__store_relaxed(&fiber->wait, NUMBER(word) | AWAKE); /* relaxed: the fiber's own now */
         return 0;
     }

@@ -104,7 +104,7 @@ void weft__worker_switch(weft__worker *worker, weft__fiber *next)
 {
     uint32_t *word = &resumed[worker->id];
     weft__commit *commit = worker->parked.commit;
-    (void)next;
+    worker->current->context.stack = next; /* saved: a resumer that reads it too early is a race */
     worker->parked.commit = NULL;
     if (!commit(worker->parked.waiter, worker->parked.arg))
         return;
@@ -116,6 +116,7 @@ void weft__worker_switch(weft__worker *worker, weft__fiber *next)
 static void resume(const weft__fiber *fiber)
 {
     uint32_t *word = &resumed[fiber - fibers];
+    explore_check(fiber->context.stack != NULL);
     weft__store_release(word, 1);
     explore_park_wake(word, 1);
 }

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Classic mistakes in waits that may be given up, which the models beside this file must notice."""
+
+WAIT = ["wait.wake", "wait.ready", "wait.alone", "wait.cancel", "wait.deadline"]
+
+# name, source, text that occurs once, what replaces it, models
+CLASSICS = [
+    # The first two were there once.
+    ("a commit that need not wait leaves a late cancel in the word", "core/sched/wait.c",
+     "        weft__store_relaxed(&fiber->wait, self->number | WOKEN);\n", "", WAIT),
+    ("a timer is out before it has expired", "core/sched/timer.c",
+     "            expire(timer, arg);\n",
+     "            weft__store_release(&timer->wheel, NULL);\n            expire(timer, arg);\n",
+     WAIT),
+    ("a fiber parks over the mark of whoever was faster", "core/sched/wait.c",
+     "    return weft__cas_acq_rel(&fiber->wait, &seen, self->number | PARKED);\n",
+     "    weft__store_release(&fiber->wait, self->number | PARKED);\n    return seen != 0;\n",
+     WAIT),
+    ("a fiber that has announced its wait does not look whether it is cancelled",
+     "core/sched/wait.c",
+     """    if (fiber->scope != NULL && weft__fiber_is_cancelled(fiber))
+        (void)interrupt(fiber, self->number, CANCELED);
+    else if (self""", "    if (self", WAIT),
+    ("a waker resumes a fiber that has not parked", "core/sched/wait.c",
+     "    return STATE(seen) == PARKED || STATE(seen) == LEAVING;\n",
+     "    return STATE(seen) == PARKED || STATE(seen) == LEAVING || STATE(seen) == ARMING;\n",
+     WAIT),
+    ("a waker resumes a fiber that has given up", "core/sched/wait.c",
+     "    return STATE(seen) == PARKED || STATE(seen) == LEAVING;\n", "    return 1;\n", WAIT),
+    ("a waker forgets who waits for its wake", "core/sched/wait.c",
+     "    return STATE(seen) == PARKED || STATE(seen) == LEAVING;\n",
+     "    return STATE(seen) == PARKED;\n", WAIT),
+    ("who cancels does not try again", "core/sched/wait.c",
+     """    seen = number | PARKED;
+    /* edge wait.word (acq_rel): it has parked in between */
+    return weft__cas_acq_rel(&fiber->wait, &seen, number | reason);
+""", "    return 0;\n", WAIT),
+    ("who has given up does not wait for the wake", "core/sched/wait.c",
+     "    if (STATE(word) != WOKEN)\n", "    if (0)\n", WAIT),
+    ("a fiber goes on with its timer armed", "core/sched/wait.c",
+     "    if (deadline_ns != WEFT_FOREVER)\n        weft__timer_disarm(&fiber->timer);\n", "",
+     WAIT),
+    ("the walk comes before the flag", "core/fiber/scope.c",
+     """    weft__store_seq_cst(&scope->cancelled_, 1);
+    weft_task *chain = interrupt_all(scope, scope->depth_, NULL);
+""",
+     """    weft_task *chain = interrupt_all(scope, scope->depth_, NULL);
+    weft__store_seq_cst(&scope->cancelled_, 1);
+""", WAIT),
+    ("a fiber that waits does not enrol", "core/sched/wait.c",
+     "        weft__fiber_enrol(fiber);\n", "        (void)fiber;\n", WAIT),
+]
