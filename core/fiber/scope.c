@@ -280,28 +280,53 @@ static weft_task *task_of(started *self)
     return (weft_task *)(void *)((char *)self + TASK_OFFSET);
 }
 
-/* The last of a fiber: its scope may be gone after the count. */
-static void end_fiber(weft_scope *scope)
+void weft__scope_join(weft_scope *scope)
+{
+    weft__fetch_add_relaxed(&scope->alive_, 1); /* relaxed: the caller's own keeps it above 0 */
+}
+
+void weft__scope_quit(weft_scope *scope)
+{
+    if (count_out(scope))
+        weft__wake(scope->waiter_);
+}
+
+int weft__scope_visit(weft_scope *scope)
+{
+    weft__fiber *fiber = current_fiber();
+    if (fiber == NULL || fiber->scope != NULL)
+        return 0;
+    fiber->scope = scope;
+    weft__store_relaxed(&fiber->shield, scope->shield_); /* relaxed: see weft__wait_cancel() */
+    return 1;
+}
+
+void weft__scope_unvisit(void)
 {
     weft__fiber *fiber = current_fiber();
     weft__fiber_withdraw(fiber);
     fiber->scope = NULL;
     weft__store_relaxed(&fiber->shield, 0); /* relaxed: nobody looks at a fiber outside scopes */
-    if (count_out(scope))
-        weft__wake(scope->waiter_);
+}
+
+int weft__scope_is_over(const weft_scope *scope)
+{
+    for (const weft_scope *at = scope; at != NULL && at->depth_ > scope->shield_; at = at->parent_)
+        if (weft__load_relaxed(&at->cancelled_)) /* relaxed: what begins late ends by itself */
+            return 1;
+    return scope->deadline_ns_ != WEFT_FOREVER && scope->deadline_ns_ <= weft_now();
 }
 
 static void run_started(weft_task *item)
 {
     started *self = (started *)(void *)item;
     weft_scope *scope = self->scope;
-    weft__fiber *fiber = weft__worker_self()->current;
-    fiber->running = self->type;
-    fiber->scope = scope;
-    weft__store_relaxed(&fiber->shield, scope->shield_); /* relaxed: see weft__wait_cancel() */
+    current_fiber()->running = self->type;
+    (void)weft__scope_visit(scope);
     self->type->run(task_of(self));
     weft__hook_free(self);
-    end_fiber(scope);
+    weft__scope_unvisit();
+    weft__scope_quit(scope);
 }
 
 static const weft_task_type started_type = {
@@ -319,8 +344,7 @@ int weft__go(weft_scope *scope, const weft_task_type *type, const void *args)
     self->scope = scope;
     self->type = type;
     memcpy((char *)task_of(self) + type->args_offset, args, type->args_bytes);
-    weft__fetch_add_relaxed(&scope->alive_,
-                            1); /* relaxed: the caller's own count keeps it above 0 */
+    weft__scope_join(scope);
     weft__submit(scope->runtime_, &self->item, &started_type);
     return 0;
 }
