@@ -135,6 +135,8 @@ static void stop_threads(weft_runtime *runtime)
 
 static void free_runtime(weft_runtime *runtime)
 {
+    if (runtime->tenant != NULL)
+        runtime->tenant->after_stop(runtime->tenant);
     for (unsigned id = 0; runtime->workers != NULL && id < runtime->worker_count; id++)
         weft_deque_destroy(&runtime->workers[id].deque);
     weft__threads_free(runtime);
@@ -186,6 +188,8 @@ int weft_runtime_destroy(weft_runtime *runtime)
         return -EDEADLK;
     if (weft__load_acquire(&runtime->runs) > 0) /* edge runtime.runs (acquire): their last access */
         return -EBUSY;
+    if (runtime->tenant != NULL)
+        runtime->tenant->before_stop(runtime->tenant);
     stop_threads(runtime);
     free_runtime(runtime);
     return 0;

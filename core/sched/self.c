@@ -23,6 +23,9 @@ _Thread_local weft__lane *weft__self = &stranger;
 /* The lane of a thread that is no worker. */
 static _Thread_local weft__lane plain_lane;
 
+/* weft__local_get() of a thread that is no worker. */
+static _Thread_local void *plain_local;
+
 WEFT__NOINLINE weft__lane *weft__lane_get(void)
 {
     return weft__self;
@@ -42,4 +45,19 @@ WEFT__NOINLINE void weft__worker_bind_thread(weft__worker *worker)
 WEFT__NOINLINE void weft__worker_unbind_thread(void)
 {
     weft__self = &plain_lane;
+}
+
+WEFT__NOINLINE void *weft__local_get(void)
+{
+    weft__worker *worker = weft__self->worker_;
+    return worker != NULL ? worker->current->local : plain_local;
+}
+
+WEFT__NOINLINE void weft__local_set(void *value)
+{
+    weft__worker *worker = weft__self->worker_;
+    if (worker != NULL)
+        worker->current->local = value;
+    else
+        plain_local = value;
 }

@@ -77,6 +77,12 @@ struct weft__worker {
     char line1[64];
 };
 
+/* What stands on a runtime and owns things that end with it: the executor of futures. */
+typedef struct weft__tenant {
+    void (*before_stop)(struct weft__tenant *tenant); /* workers still run: wait for what is left */
+    void (*after_stop)(struct weft__tenant *tenant);  /* they have ended: free it */
+} weft__tenant;
+
 struct weft_runtime {
     weft__injector injector;
     uint32_t sleepers; /* workers whose `asleep` is 1 */
@@ -98,9 +104,10 @@ struct weft_runtime {
     unsigned *victims;   /* all workers' arrays in one block */
     uint64_t fork_count; /* of the process that created it */
     uint32_t stopping;
-    uint32_t runs;   /* weft_runtime_run() calls in progress */
-    uint32_t wakers; /* foreign threads in the middle of waking a fiber of ours */
-    int is_stood_on; /* a forked child's only thread stands on one of the fibers */
+    uint32_t runs;        /* weft_runtime_run() calls in progress */
+    uint32_t wakers;      /* foreign threads in the middle of waking a fiber of ours */
+    int is_stood_on;      /* a forked child's only thread stands on one of the fibers */
+    weft__tenant *tenant; /* or NULL; set once */
     weft__fiber_pool fibers;
 
     pthread_mutex_t threads_lock; /* guards what is below; slow paths only */
@@ -117,6 +124,13 @@ extern const weft_task_type weft__fiber_type;
 /* The worker this code runs on right now, or NULL. Changes at every suspension. */
 weft__worker *weft__worker_self(void);
 void weft__worker_bind_thread(weft__worker *worker);
+
+/* A pointer that belongs to the calling fiber, or plain thread; NULL at first. The layer above
+ * keeps there what it runs; it sets it back before the task ends. The place itself is another one
+ * after any wait. */
+void *weft__local_get(void);
+void weft__local_set(void *value);
+
 void weft__worker_unbind_thread(void);
 
 /* ---- spawn.c ---- */
