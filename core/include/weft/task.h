@@ -50,8 +50,10 @@ typedef struct weft_task_type {
     unsigned task_align;    /* what its address must be a multiple of */
     unsigned args_offset;   /* of the arguments */
     unsigned args_bytes;    /* of the arguments, padding included; 1 when there are none */
+    unsigned first_bytes;   /* of the first argument; 0 when there are none */
     unsigned result_offset; /* of the result; 0 when there is none */
     unsigned result_bytes;  /* of the result; 0 when there is none */
+    void (*drop_)(weft_task *task); /* NULL, or frees what the task owns besides its struct */
 } weft_task_type;
 
 /* Where a task was submitted: one constant for each place in the source. */
@@ -146,6 +148,14 @@ typedef struct weft_task_table {
 extern const weft_task_type *const __start_weft_tasks[] __attribute__((weak, visibility("hidden")));
 extern const weft_task_type *const __stop_weft_tasks[] __attribute__((weak, visibility("hidden")));
 
+/* Beneath weft_submit() and weft_then() of <weft/future.h>, which documents them: submit the task
+ * of `site` with a copy of `args`, a `name_args`; at once, or when `after` has finished. */
+WEFT_API weft_future *weft_future_submit(weft_executor *executor, const weft_site *site,
+                                         const void *args) WEFT_NONNULL(1, 2, 3);
+WEFT_API weft_future *weft_future_then(weft_executor *executor, weft_future *after,
+                                       const weft_site *site, const void *args)
+    WEFT_NONNULL(1, 2, 3, 4);
+
 WEFT__INLINE weft_task_table weft__task_table(void)
 {
     weft_task_table table;
@@ -168,6 +178,8 @@ WEFT_END_DECLS
  *     static void fib_run(weft_task *);            // for thieves: result = fib(args.n)
  *     static inline void fib_spawn(fib_task *, int n);
  *     static inline long fib_join(fib_task *);     // calls fib(args.n) unless it was stolen
+ *     static inline fib_future fib_submit(...);    // beneath weft_submit()
+ *     static inline fib_future fib_then(...);      // beneath weft_then()
  *     static const weft_task_type *const fib_entry_ = &fib_type;  // in the section weft_tasks
  *     long fib(int n) { ... }
  *
@@ -176,9 +188,9 @@ WEFT_END_DECLS
 /* Number of (type, name) pairs behind a name: WEFT__ARITY(fib, int, n) is 1. */
 #define WEFT__ARITY(...) WEFT__ARITY_(__VA_ARGS__, 6, ., 5, ., 4, ., 3, ., 2, ., 1, ., 0, )
 #define WEFT__ARITY_(x, a, b, c, d, e, f, g, h, i, j, k, l, n, ...) n
-/* N when something follows the name, 1 when it stands alone. */
-#define WEFT__MANY(...) WEFT__MANY_(__VA_ARGS__, N, N, N, N, N, N, 1, )
-#define WEFT__MANY_(x, a, b, c, d, e, f, n, ...) n
+/* N when something follows the name, 1 when it stands alone; up to twelve things. */
+#define WEFT__MANY(...) WEFT__MANY_(__VA_ARGS__, N, N, N, N, N, N, N, N, N, N, N, N, 1, )
+#define WEFT__MANY_(x, a, b, c, d, e, f, g, h, i, j, k, l, n, ...) n
 
 #define WEFT__MAP0(f, sep, none, name) none
 #define WEFT__MAP1(f, sep, none, name, t, a) f(t, a)
@@ -206,6 +218,9 @@ WEFT_END_DECLS
 /* The type of the first argument: what a task that continues a future takes from it. */
 #define WEFT__FIRST(...) WEFT__FIRST_(__VA_ARGS__, void, )
 #define WEFT__FIRST_(name, t, ...) t
+#define WEFT__FIRST_BYTES(...) WEFT__CAT(WEFT__FIRST_BYTES, WEFT__MANY(__VA_ARGS__))(__VA_ARGS__)
+#define WEFT__FIRST_BYTES1(name) 0
+#define WEFT__FIRST_BYTESN(name, t, ...) sizeof(t)
 
 /* The two kinds of task: with a result and without. */
 #define WEFT__FIELD_VALUE(R) R result;
@@ -255,7 +270,9 @@ WEFT_END_DECLS
                                    __alignof__(name##_task),                                       \
                                    offsetof(name##_task, args),                                    \
                                    sizeof(name##_args),                                            \
-                                   WEFT__SIZE_##kind(name##_task, R)};                             \
+                                   WEFT__FIRST_BYTES list,                                         \
+                                   WEFT__SIZE_##kind(name##_task, R),                              \
+                                   NULL};                                                          \
     WEFT__INLINE void name##_spawn(name##_task *weft__t WEFT__MORES list)                          \
     {                                                                                              \
         WEFT__STORES list weft__spawn(&weft__t->head, &name##_type);                               \
@@ -271,6 +288,20 @@ WEFT_END_DECLS
     {                                                                                              \
         if (weft__s->pending)                                                                      \
             (void)name##_join(weft__s->task);                                                      \
+    }                                                                                              \
+    WEFT__INLINE name##_future name##_submit(weft_executor *weft__e, const weft_site *weft__s,     \
+                                             name##_args weft__a)                                  \
+    {                                                                                              \
+        name##_future weft__f;                                                                     \
+        weft__f.h = weft_future_submit(weft__e, weft__s, &weft__a);                                \
+        return weft__f;                                                                            \
+    }                                                                                              \
+    WEFT__INLINE name##_future name##_then(weft_executor *weft__e, weft_future *weft__h,           \
+                                           const weft_site *weft__s, name##_args weft__a)          \
+    {                                                                                              \
+        name##_future weft__f;                                                                     \
+        weft__f.h = weft_future_then(weft__e, weft__h, weft__s, &weft__a);                         \
+        return weft__f;                                                                            \
     }                                                                                              \
     struct weft__semicolon
 

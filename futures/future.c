@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* future.c — the life of one future: made, run, ended, freed.
+ *
+ * The end of a future is the last time the ending side touches it, unless nodes hang on it; then it
+ * is freed after the last of them has been fired, and the last callback has returned.
+ *
+ * Callbacks never nest: one that ends another future leaves that one's callbacks to the loop it was
+ * called from. So a chain of a million continuations takes no more stack than one. A callback that
+ * waits first runs what stands behind it, since that may be what it waits for. */
+#include "future.h"
+
+#include <weft/atomic.h>
+
+#include "fiber/scope.h"
+#include "hooks.h"
+#include "sched/worker.h"
+
+#include <errno.h>
+#include <string.h>
+
+_Static_assert(offsetof(struct weft_future, state.first) % WEFT__NODE_ALIGN == 0, "aligned");
+_Static_assert(sizeof(struct weft_future) == 96, "32 bytes of payload make 128");
+_Static_assert(WEFT__NODE_ALIGN <= WEFT__CACHE_LINE, "allocated nodes are aligned");
+
+/* ---- made and freed ------------------------------------------------------------------------- */
+
+/* Where the block begins: in front of the future if the task's struct wants more alignment than the
+ * future's size has. */
+static size_t lead(const weft_task_type *type)
+{
+    size_t align = type->task_align;
+    return align <= 16 ? 0 : (align - WEFT__FUTURE_BYTES % align) % align;
+}
+
+weft_future *weft__future_new(weft_executor *executor, const weft_site *site, size_t task_bytes)
+{
+    const weft_task_type *type = site->type;
+    if (type->task_align > WEFT__CACHE_LINE)
+        return NULL;
+    char *block = weft__hook_alloc(lead(type) + WEFT__FUTURE_BYTES + task_bytes);
+    if (block == NULL)
+        return NULL;
+    weft_future *future = (weft_future *)(void *)(block + lead(type));
+    future->site = site;
+    future->executor = executor;
+    weft__state_init(&future->state);
+    future->error = WEFT__ERROR_NONE;
+    future->scope = executor != NULL ? weft_current_scope() : NULL;
+    if (future->scope != NULL)
+        weft__scope_join(future->scope);
+    return future;
+}
+
+static void free_future(weft_future *future)
+{
+    const weft_task_type *type = future->site->type;
+    weft__state_destroy(&future->state);
+    if (type->drop_ != NULL)
+        type->drop_(&future->head);
+    if (WEFT__STATE(future->state.word) == WEFT__FINISHED)
+        weft__error_drop(future->error);
+    weft__hook_free((char *)future - lead(type));
+}
+
+static const weft_task_type no_memory_type = {
+    .name = "none", .file = __FILE__, .line = __LINE__, .task_bytes = sizeof(weft_task)};
+static const weft_site no_memory_site = {
+    .type = &no_memory_type, .file = __FILE__, .line = __LINE__};
+
+/* Its handles are counted, and never reach 0. */
+static weft_future no_memory = {.site = &no_memory_site,
+                                .state = {.word = WEFT__FINISHED, .handles = 1u << 30},
+                                .error = WEFT__ERROR_CODE(-ENOMEM)};
+
+weft_future *weft__future_without_memory(void)
+{
+    return weft_future_retain(&no_memory);
+}
+
+weft_future *weft_future_retain(weft_future *future)
+{
+    weft__state_retain(&future->state);
+    return future;
+}
+
+void weft_future_release(weft_future *future)
+{
+    if (future != NULL && weft__state_release(&future->state))
+        free_future(future);
+}
+
+/* ---- callbacks ------------------------------------------------------------------------------ */
+
+/* The future whose callbacks come after this one's. Ended futures have no use for these fields; a
+ * cancelled one may still lie in a queue, by its head. */
+static weft_future **next_calling(weft_future *future)
+{
+    if (WEFT__STATE(weft__load_relaxed(&future->state.word)) == WEFT__CANCELLED)
+        return (weft_future **)(void *)&future->error;
+    return (weft_future **)(void *)&future->head;
+}
+
+static void append(weft__frame *frame, weft_future *future)
+{
+    *next_calling(future) = NULL;
+    if (frame->first == NULL)
+        frame->first = future;
+    else
+        *next_calling(frame->last) = future;
+    frame->last = future;
+}
+
+static void run_calls_of(weft_future *future)
+{
+    weft__node *node = weft__state_calls(&future->state);
+    while (node != NULL) {
+        weft__node *next = weft__node_next_call(node);
+        node->with.call(future, node->of.arg);
+        node = next;
+    }
+    if (weft__state_drop(&future->state, WEFT__NOTIFYING))
+        free_future(future);
+}
+
+static void drain(weft__frame *frame)
+{
+    while (frame->first != NULL) {
+        weft_future *future = frame->first;
+        frame->first = *next_calling(future);
+        run_calls_of(future);
+    }
+}
+
+static void run_calls(weft_future *future)
+{
+    weft__frame *outer = weft__local_get();
+    if (outer != NULL && outer->site == NULL) {
+        append(outer, future);
+        return;
+    }
+    weft__frame frame = {.outer = outer};
+    append(&frame, future);
+    weft__local_set(&frame);
+    drain(&frame);
+    weft__local_set(outer);
+}
+
+void weft__future_run_calls(void)
+{
+    for (weft__frame *frame = weft__local_get(); frame != NULL; frame = frame->outer)
+        drain(frame);
+}
+
+static void conclude(weft_future *future, weft__after after)
+{
+    if (after == WEFT__AFTER_CALLS)
+        run_calls(future);
+    else if (after == WEFT__AFTER_FREE)
+        free_future(future);
+}
+
+int weft_future_on_done(weft_future *future, weft_callback *callback, void *arg)
+{
+    int rc = weft__state_call(&future->state, callback, arg);
+    if (rc == 0)
+        callback(future, arg);
+    return rc < 0 ? rc : 0;
+}
+
+/* ---- run and ended -------------------------------------------------------------------------- */
+
+void weft__future_end(weft_future *future, uintptr_t error)
+{
+    weft_scope *scope = future->scope;
+    future->error = error;
+    conclude(future, weft__state_finish(&future->state, error != WEFT__ERROR_NONE));
+    if (scope != NULL)
+        weft__scope_quit(scope);
+}
+
+/* The executor has come across a future that was cancelled. */
+static void forget(weft_future *future)
+{
+    weft_scope *scope = future->scope;
+    if (weft__state_drop(&future->state, WEFT__QUEUED))
+        free_future(future);
+    if (scope != NULL)
+        weft__scope_quit(scope);
+}
+
+int weft_future_begin(weft_future *future)
+{
+    if (future->scope != NULL && weft__scope_is_over(future->scope))
+        (void)weft_future_cancel(future);
+    if (weft__state_begin(&future->state))
+        return 0;
+    forget(future);
+    return -ECANCELED;
+}
+
+void weft__future_cancel_queued(weft_future *future)
+{
+    (void)weft_future_cancel(future);
+    if (weft_future_begin(future) == 0)
+        WEFT__PANIC("unreachable: only the executor lets a future begin");
+}
+
+int weft_future_cancel(weft_future *future)
+{
+    weft__after after;
+    uintptr_t seen = weft__state_cancel(&future->state, &after);
+    if (seen != 0)
+        return WEFT__STATE(seen) == WEFT__CANCELLED;
+    conclude(future, after);
+    return 1;
+}
+
+uintptr_t weft__future_call(const weft_site *site, weft_task *task)
+{
+    weft__frame frame = {.outer = weft__local_get(), .site = site};
+    weft__local_set(&frame);
+    site->type->run(task);
+    weft__local_set(frame.outer);
+    return frame.error;
+}
+
+void weft_future_run(weft_future *future)
+{
+    if (weft_future_begin(future) != 0)
+        return;
+    int is_visitor = future->scope != NULL && weft__scope_visit(future->scope);
+    uintptr_t error = weft__future_call(future->site, &future->head);
+    if (is_visitor)
+        weft__scope_unvisit();
+    weft__future_end(future, error);
+}
+
+void weft_future_finish(weft_future *future)
+{
+    weft__future_end(future, WEFT__ERROR_NONE);
+}
+
+void weft_future_fail(weft_future *future, int code, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    uintptr_t error = weft__error_new(code, future->site, format, values);
+    va_end(values);
+    weft__future_end(future, error);
+}
+
+void weft__future_refuse(weft_future *future, int code)
+{
+    if (weft_future_begin(future) == 0)
+        weft_future_fail(future, code, NULL);
+}
+
+static const weft_task_type stray_type = {.name = "no task", .file = "", .line = 0};
+static const weft_site stray_site = {.type = &stray_type, .file = "", .line = 0};
+
+int weft_fail(int code, const char *format, ...)
+{
+    weft__frame *frame = weft__local_get();
+    const weft_site *site = frame != NULL && frame->site != NULL ? frame->site : &stray_site;
+    va_list values;
+    va_start(values, format);
+    uintptr_t error = weft__error_new(code, site, format, values);
+    va_end(values);
+    if (site == &stray_site) {
+        weft__error_drop(error);
+        return code;
+    }
+    weft__error_mark_read(frame->error); /* replaced, which is no reason to report it */
+    weft__error_drop(frame->error);
+    frame->error = error;
+    return code;
+}
+
+/* ---- submitted ------------------------------------------------------------------------------ */
+
+weft_future *weft_future_submit(weft_executor *executor, const weft_site *site, const void *args)
+{
+    weft_future *future = weft__future_new(executor, site, site->type->task_bytes);
+    if (future == NULL)
+        return weft__future_without_memory();
+    memcpy(weft_future_args(future), args, site->type->args_bytes);
+    executor->ops->submit(executor, future);
+    return future;
+}
+
+const weft_task_type *weft_future_type(const weft_future *future)
+{
+    return future->site->type;
+}
+
+const weft_site *weft_future_site(const weft_future *future)
+{
+    return future->site;
+}
+
+void *weft_future_args(weft_future *future)
+{
+    return (char *)&future->head + future->site->type->args_offset;
+}
+
+void *weft_future_room(weft_future *future)
+{
+    return (char *)&future->head + future->site->type->result_offset;
+}
+
+/* ---- state ---------------------------------------------------------------------------------- */
+
+int weft_future_done(const weft_future *future)
+{
+    return (weft__state_look(&future->state) & WEFT__ENDED) != 0;
+}
+
+int weft_future_running(const weft_future *future)
+{
+    return WEFT__STATE(weft__state_look(&future->state)) == WEFT__RUNNING;
+}
+
+int weft_future_cancelled(const weft_future *future)
+{
+    return WEFT__STATE(weft__state_look(&future->state)) == WEFT__CANCELLED;
+}

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* workers.c — the executors that consist of workers: those of a runtime, a pool, the shared ones.
+ *
+ * A submission from inside goes into the worker's own deque, one from outside into the injector;
+ * from there on futures are items like all others. What an executor adds is that it knows when
+ * everything has ended, so that it can be shut down.
+ *
+ * That costs next to nothing: each worker counts what it submits and what it ends, in a line of its
+ * own. Who wants to know adds up, first what has ended, then what was submitted. If the two agree,
+ * nothing was in flight in between: a task counts what it submits before it counts itself as ended.
+ * Workers look whether anybody wants to know after they have counted, without a fence; the one who
+ * begins to want calls membarrier() before he adds up himself. Where there is no membarrier(),
+ * workers add up after each task.
+ *
+ * Submissions from outside count themselves in and out of one word, so that a pool is not freed
+ * while somebody is still waking its workers. */
+#include "future.h"
+
+#include <weft/atomic.h>
+#include <weft/sync.h>
+
+#include "batch.h"
+#include "hooks.h"
+#include "sched/worker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+/* The word `outside`: submissions below, calls in progress above. */
+#define ONE_CALL ((uint64_t)1 << 48)
+#define SUBMITTED(outside) ((outside) & (ONE_CALL - 1))
+#define CALLS(outside) ((outside) >> 48)
+
+/* A worker's counts; it alone writes them. */
+typedef struct shard {
+    uint64_t submitted;
+    uint64_t ended;
+    char line[WEFT__CACHE_LINE - 2 * sizeof(uint64_t)];
+} shard;
+
+/* Somebody who waits for room in the queue. */
+typedef struct guest {
+    weft__waiter waiter;
+    struct guest *next;
+    int has_room;
+} guest;
+
+typedef struct pool {
+    weft_executor base;
+    weft__tenant tenant;
+    weft_runtime *runtime;
+    uint64_t fork_count;    /* of the process that has its workers */
+    weft_future *ended;     /* a promise, kept when `is_closing` and nothing is in flight */
+    int is_shared;          /* by all plain threads of the process */
+    int is_crowded;         /* there are fewer processors than workers */
+    uint32_t is_closed;     /* submissions are refused */
+    uint32_t is_cancelling; /* what has not begun is cancelled */
+    uint32_t is_closing;    /* somebody waits for `ended` */
+    uint32_t is_watched;    /* workers add up when they have counted */
+
+    /* A bound on the queue, if `queue_max` is not 0. */
+    size_t queue_max;
+    weft_full full;
+    weft_mutex lock; /* guards the rest */
+    size_t queued;   /* submissions that have not begun, and places given to guests */
+    guest *first;
+    guest *last;
+
+    char line0[WEFT__CACHE_LINE];
+    uint64_t outside; /* see above */
+    uint64_t purged;  /* ended by a shutdown, not by a worker */
+    uint64_t looks;   /* orders those who add up */
+    char line1[WEFT__CACHE_LINE];
+    shard shards[];
+} pool;
+
+static void pool_submit(weft_executor *executor, weft_future *future);
+static int pool_shutdown(weft_executor *executor, unsigned flags, int64_t deadline_ns);
+static const weft_executor_ops pool_ops = {.submit = pool_submit, .shutdown = pool_shutdown};
+
+static void run_item(weft_task *item);
+static const weft_task_type item_type = {
+    .run = run_item, .name = "future", .file = __FILE__, .line = __LINE__, .is_consumed_ = 1};
+
+static pool *pool_of(weft_executor *executor)
+{
+    return (pool *)(void *)executor;
+}
+
+static int is_pool(const weft_executor *executor)
+{
+    return executor != NULL && executor->ops == &pool_ops;
+}
+
+/* The calling worker, if it is one of the pool's. */
+static weft__worker *own_worker(const pool *self)
+{
+    weft__worker *worker = weft__worker_self();
+    return worker != NULL && worker->runtime == self->runtime ? worker : NULL;
+}
+
+/* ---- has everything ended? ------------------------------------------------------------------ */
+
+static int is_in_flight(pool *self)
+{
+    unsigned count = self->runtime->worker_count;
+    /* edge workers.ended (acquire): what the tasks had submitted */
+    uint64_t ended = weft__load_acquire(&self->purged);
+    for (unsigned id = 0; id < count; id++)
+        ended += weft__load_acquire(&self->shards[id].ended); /* edge workers.ended (acquire) */
+    uint64_t submitted = SUBMITTED(weft__load_relaxed(&self->outside)); /* relaxed: the acquires */
+    for (unsigned id = 0; id < count; id++)
+        submitted += weft__load_relaxed(&self->shards[id].submitted); /* above have ordered them */
+    return ended != submitted;
+}
+
+/* Somebody wants to know. Of several who count and look at the same time, the last sees all. */
+static void look(pool *self)
+{
+    /* edge workers.look (acq_rel): the counts of those who have looked before */
+    weft__fetch_add_acq_rel(&self->looks, 1);
+    /* edge workers.close (acquire): nothing is submitted from outside after that */
+    if (weft__load_acquire(&self->is_closing) && !is_in_flight(self))
+        (void)weft_future_set_result(self->ended, NULL); /* the first time */
+}
+
+/* A worker has ended a future, perhaps not the one that began it. */
+static void count_ended(pool *self)
+{
+    weft__worker *worker = own_worker(self);
+    if (worker == NULL)
+        WEFT__PANIC("a forked child returned from the task that called fork(); it must end with "
+                    "_exit() or exec");
+    shard *own = &self->shards[worker->id];
+    /* edge workers.ended (release): what the task had submitted, and all it did */
+    weft__store_release(&own->ended, own->ended + 1);
+    weft__compiler_barrier(); /* edge workers.watch: count first, look second */
+    if (WEFT__UNLIKELY(
+            weft__load_relaxed(&self->is_watched))) /* relaxed: the barrier's other half */
+        look(self); /* whose edge workers.look makes the last of us see all counts */
+}
+
+static void begin_to_watch(pool *self)
+{
+    /* edge workers.close (release): that it is closed */
+    weft__store_release(&self->is_closing, 1);
+    weft__store_relaxed(&self->is_watched, 1); /* relaxed: the barrier orders it */
+    if (self->runtime->can_raid)
+        weft__hook_membarrier(); /* edge workers.watch: before we add up */
+    look(self);
+}
+
+/* ---- a bound on the queue ------------------------------------------------------------------- */
+
+static int commit_guest(weft__waiter *waiter, void *arg)
+{
+    (void)waiter;
+    weft_mutex_unlock(arg); /* from here on the guest may be served */
+    return 1;
+}
+
+/* Give up: nonzero if the guest has been served meanwhile. */
+static int leave_queue(pool *self, guest *own)
+{
+    weft_mutex_lock(&self->lock);
+    int has_room = own->has_room;
+    guest **link = &self->first;
+    guest *before = NULL;
+    while (!has_room && *link != own) {
+        before = *link;
+        link = &before->next;
+    }
+    if (!has_room) {
+        *link = own->next;
+        if (self->last == own)
+            self->last = before;
+    }
+    weft_mutex_unlock(&self->lock);
+    return has_room;
+}
+
+/* With the lock, which is given back: wait for room. 0 or -ECANCELED. */
+static int wait_for_room(pool *self)
+{
+    guest own = {.next = NULL};
+    if (self->first == NULL)
+        self->first = &own;
+    else
+        self->last->next = &own;
+    self->last = &own;
+    int rc = weft__wait_until(&own.waiter, commit_guest, &self->lock, WEFT_FOREVER);
+    if (rc != 0 && leave_queue(self, &own)) {
+        weft__wait_woken(&own.waiter);
+        return 0;
+    }
+    return rc;
+}
+
+/* 0: there is a place in the queue. Otherwise the pool's policy has been applied. */
+static int enter_queue(pool *self, weft_future *future)
+{
+    weft_mutex_lock(&self->lock);
+    if (self->queued < self->queue_max) {
+        self->queued++;
+        weft_mutex_unlock(&self->lock);
+        return 0;
+    }
+    int rc = -EAGAIN;
+    if (self->full == WEFT_FULL_WAIT)
+        rc = wait_for_room(self);
+    else
+        weft_mutex_unlock(&self->lock);
+    if (rc != 0 && self->full == WEFT_FULL_RUN)
+        weft_future_run(future);
+    else if (rc != 0)
+        weft__future_refuse(future, rc);
+    return rc;
+}
+
+/* One that was queued begins, or will not: the longest guest has its place. */
+static void quit_queue(pool *self)
+{
+    weft_mutex_lock(&self->lock);
+    guest *first = self->first;
+    if (first == NULL) {
+        self->queued--;
+    } else {
+        self->first = first->next;
+        first->has_room = 1;
+    }
+    weft_mutex_unlock(&self->lock);
+    if (first != NULL)
+        weft__wake(&first->waiter);
+}
+
+/* ---- run ------------------------------------------------------------------------------------ */
+
+static void run_item(weft_task *item)
+{
+    weft_future *future = weft__future_of_item(item);
+    pool *self = pool_of(future->executor);
+    own_worker(self)->current->running = future->site->type;
+    if (self->queue_max != 0)
+        quit_queue(self);
+    if (WEFT__UNLIKELY(weft__load_relaxed(&self->is_cancelling))) /* relaxed: sooner or later */
+        weft__future_cancel_queued(future);
+    else
+        weft_future_run(future);
+    count_ended(self);
+}
+
+int weft__workers_take_back(weft_future *future)
+{
+    if (!is_pool(future->executor))
+        return 0;
+    weft__worker *worker = own_worker(pool_of(future->executor));
+    if (worker == NULL || worker->current->scope != future->scope ||
+        weft__deque_peek(&worker->deque) != &future->head ||
+        weft_deque_take(&worker->deque) != &future->head)
+        return 0;
+    const weft_task_type *running = worker->current->running;
+    weft__fiber *fiber = worker->current;
+    run_item(&future->head);
+    fiber->running = running;
+    return 1;
+}
+
+int weft__workers_were_left(weft_executor *executor)
+{
+    return is_pool(executor) && pool_of(executor)->fork_count != weft__fork_count();
+}
+
+int weft__workers_are_crowded(const weft_future *future)
+{
+    return is_pool(future->executor) && pool_of(future->executor)->is_crowded;
+}
+
+/* ---- submit --------------------------------------------------------------------------------- */
+
+static void submit_inside(pool *self, weft__worker *worker, weft_future *future)
+{
+    shard *own = &self->shards[worker->id];
+    /* relaxed: the owner's; who adds up is behind the end of the task that submits */
+    weft__store_relaxed(&own->submitted, own->submitted + 1);
+    weft__worker_push(worker, &future->head);
+    weft__runtime_notify(self->runtime, worker);
+}
+
+static void submit_outside(pool *self, weft_future *future)
+{
+    /* edge workers.outside (seq_cst): counted in before the look; who closes looks at the count */
+    weft__fetch_add_seq_cst(&self->outside, ONE_CALL + 1);
+    if (weft__load_seq_cst(&self->is_closed)) {                /* edge workers.outside (seq_cst) */
+        weft__fetch_add_relaxed(&self->outside, (uint64_t)-1); /* relaxed: look() orders it */
+        look(self);
+        if (self->queue_max != 0)
+            quit_queue(self);
+        weft__future_refuse(future, -EPIPE);
+    } else {
+        weft__injector_push(&self->runtime->injector, (weft__link *)(void *)&future->head);
+        weft__runtime_notify(self->runtime, NULL);
+    }
+    /* edge workers.outside (acq_rel): the last touch of the pool */
+    weft__fetch_add_acq_rel(&self->outside, (uint64_t)0 - ONE_CALL);
+}
+
+static void pool_submit(weft_executor *executor, weft_future *future)
+{
+    pool *self = pool_of(executor);
+    future->head.state_ = (uintptr_t)&item_type; /* published by the push */
+    int rc = self->fork_count != weft__fork_count() ? -ECHILD : 0;
+    if (rc == 0 && weft__load_relaxed(&self->is_closed)) /* relaxed: looked at again from outside */
+        rc = -EPIPE;
+    if (rc != 0) {
+        weft__future_refuse(future, rc);
+        return;
+    }
+    if (self->queue_max != 0 && enter_queue(self, future) != 0)
+        return;
+    weft__worker *worker = own_worker(self); /* now: waiting for room may have moved us */
+    if (worker != NULL)
+        submit_inside(self, worker, future);
+    else
+        submit_outside(self, future);
+}
+
+/* ---- shutdown ------------------------------------------------------------------------------- */
+
+/* Cancel the item if it is a future; otherwise link it in front of `others`. */
+static weft__link *purge_item(pool *self, weft_task *item, weft__link *others)
+{
+    if (weft__load_relaxed(&item->state_) !=
+        (uintptr_t)&item_type) { /* relaxed: constant for ours */
+        weft__link *link = (weft__link *)(void *)item;
+        link->next = others;
+        return link;
+    }
+    if (self->queue_max != 0)
+        quit_queue(self);
+    weft__future_cancel_queued(weft__future_of_item(item));
+    /* edge workers.ended (release): as for a worker */
+    weft__fetch_add_acq_rel(&self->purged, 1);
+    return others;
+}
+
+/* Cancel what lies in queues now, rather than when a worker comes across it. Whatever else is found
+ * there goes back through the injector. */
+static void purge(pool *self)
+{
+    weft_runtime *runtime = self->runtime;
+    weft__link *others = NULL;
+    weft__link *link = weft__injector_take_all(&runtime->injector);
+    while (link != NULL) {
+        weft__link *next = link->next;
+        others = purge_item(self, (weft_task *)(void *)link, others);
+        link = next;
+    }
+    for (unsigned id = 0; id < runtime->worker_count; id++) {
+        void *item = NULL;
+        weft_steal result;
+        while ((result = weft_deque_steal(&runtime->workers[id].deque, &item)) != WEFT_STEAL_EMPTY)
+            if (result == WEFT_STEAL_ITEM)
+                others = purge_item(self, item, others);
+    }
+    while (others != NULL) {
+        weft__link *next = others->next;
+        weft__injector_push(&runtime->injector, others);
+        others = next;
+    }
+    weft__runtime_notify(runtime, own_worker(self));
+}
+
+static int pool_shutdown(weft_executor *executor, unsigned flags, int64_t deadline_ns)
+{
+    pool *self = pool_of(executor);
+    if (self->fork_count != weft__fork_count())
+        return -ECHILD;
+    if (self->is_shared)
+        return -ENOTSUP;
+    if (own_worker(self) != NULL && deadline_ns > WEFT_POLL)
+        return -EDEADLK;
+    /* edge workers.outside (seq_cst): before the count of those who have not seen it */
+    weft__store_seq_cst(&self->is_closed, 1);
+    if (flags & WEFT_CANCEL_PENDING) {
+        weft__store_relaxed(&self->is_cancelling, 1); /* relaxed: for those that purge() misses */
+        purge(self);
+    }
+    begin_to_watch(self);
+    return weft_future_result(self->ended, NULL, deadline_ns);
+}
+
+int weft_executor_shutdown(weft_executor *executor, unsigned flags, int64_t deadline)
+{
+    return executor->ops->shutdown(executor, flags, deadline);
+}
+
+static pool *pool_of_tenant(weft__tenant *tenant)
+{
+    return (pool *)(void *)((char *)tenant - offsetof(pool, tenant));
+}
+
+/* The runtime is about to stop: what was submitted runs to its end first. */
+static void wait_for_all(weft__tenant *tenant)
+{
+    pool *self = pool_of_tenant(tenant);
+    begin_to_watch(self);
+    while (weft_future_result(self->ended, NULL, WEFT_FOREVER) != 0)
+        (void)sched_yield(); /* the caller's scope was cancelled: there is nothing better to do */
+    /* edge workers.outside (acquire): their last touch; they are at most a wake-up from it */
+    while (CALLS(weft__load_acquire(&self->outside)) > 0)
+        (void)sched_yield();
+}
+
+static void free_pool(weft__tenant *tenant)
+{
+    pool *self = pool_of_tenant(tenant);
+    if (self->ended != NULL)
+        weft_future_release(self->ended);
+    weft__free(self);
+}
+
+/* ---- made ----------------------------------------------------------------------------------- */
+
+static pool *pool_new(weft_runtime *runtime)
+{
+    size_t bytes = sizeof(pool) + runtime->worker_count * sizeof(shard);
+    pool *self = weft__alloc(bytes);
+    if (self == NULL)
+        return NULL;
+    memset(self, 0, bytes);
+    self->base.ops = &pool_ops;
+    self->tenant = (weft__tenant){.before_stop = wait_for_all, .after_stop = free_pool};
+    self->runtime = runtime;
+    self->fork_count = weft__fork_count();
+    self->is_crowded = runtime->worker_count > weft_usable_cpus();
+    self->is_watched = !runtime->can_raid;
+    self->ended = weft_promise_new(0);
+    if (weft_future_done(self->ended)) { /* for lack of memory */
+        free_pool(&self->tenant);
+        return NULL;
+    }
+    return self;
+}
+
+/* The executor of a runtime, made by the first who asks. NULL: no memory. */
+static pool *pool_of_runtime(weft_runtime *runtime)
+{
+    /* edge workers.tenant (acquire): the pool */
+    weft__tenant *tenant = weft__load_acquire(&runtime->tenant);
+    if (tenant != NULL)
+        return pool_of_tenant(tenant);
+    pool *self = pool_new(runtime);
+    if (self == NULL)
+        return NULL;
+    /* edge workers.tenant (acq_rel): the pool; somebody else's, if he was faster */
+    if (weft__cas_acq_rel(&runtime->tenant, &tenant, &self->tenant))
+        return self;
+    free_pool(&self->tenant);
+    return pool_of_tenant(tenant);
+}
+
+unsigned weft__workers_count(weft_executor *executor)
+{
+    if (executor == weft_inline())
+        return 1;
+    return is_pool(executor) ? pool_of(executor)->runtime->worker_count : 0;
+}
+
+weft_executor *weft__workers_of(weft_runtime *runtime, int is_shared)
+{
+    pool *self = pool_of_runtime(runtime);
+    if (self == NULL)
+        return NULL;
+    if (is_shared)
+        self->is_shared = 1;
+    return &self->base;
+}
+
+int weft_pool_create(weft_executor **out, const weft_pool_config *config)
+{
+    weft_runtime *runtime;
+    static const weft_pool_config defaults;
+    if (config == NULL)
+        config = &defaults;
+    if (config->full > WEFT_FULL_FAIL)
+        return -EINVAL;
+    int rc = weft_runtime_create(&runtime, &config->runtime);
+    if (rc != 0)
+        return rc;
+    pool *self = pool_of_runtime(runtime);
+    if (self == NULL) {
+        (void)weft_runtime_destroy(runtime);
+        return -ENOMEM;
+    }
+    self->queue_max = config->queue_max;
+    self->full = config->full;
+    *out = &self->base;
+    return 0;
+}
+
+int weft_pool_destroy(weft_executor *executor)
+{
+    if (executor == NULL)
+        return 0;
+    pool *self = pool_of(executor);
+    if (self->fork_count == weft__fork_count()) {
+        int rc = pool_shutdown(executor, 0, WEFT_FOREVER);
+        if (rc == -EDEADLK || rc == -ENOTSUP)
+            return rc;
+    }
+    return weft_runtime_destroy(self->runtime); /* which frees the pool */
+}
