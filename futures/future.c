@@ -21,26 +21,16 @@
 _Static_assert(offsetof(struct weft_future, state.first) % WEFT__NODE_ALIGN == 0, "aligned");
 _Static_assert(sizeof(struct weft_future) == 96, "32 bytes of payload make 128");
 _Static_assert(WEFT__NODE_ALIGN <= WEFT__CACHE_LINE, "allocated nodes are aligned");
+_Static_assert(offsetof(struct weft_future, head) % WEFT__TASK_ALIGN_MAX == 0, "aligned");
 
 /* ---- made and freed ------------------------------------------------------------------------- */
 
-/* Where the block begins: in front of the future if the task's struct wants more alignment than the
- * future's size has. */
-static size_t lead(const weft_task_type *type)
-{
-    size_t align = type->task_align;
-    return align <= 16 ? 0 : (align - WEFT__FUTURE_BYTES % align) % align;
-}
-
 weft_future *weft__future_new(weft_executor *executor, const weft_site *site, size_t task_bytes)
 {
-    const weft_task_type *type = site->type;
-    if (type->task_align > WEFT__CACHE_LINE)
+    weft_assert(site->type->task_align <= WEFT__TASK_ALIGN_MAX); /* as weft_submit() checks */
+    weft_future *future = weft__hook_alloc(WEFT__FUTURE_BYTES + task_bytes);
+    if (future == NULL)
         return NULL;
-    char *block = weft__hook_alloc(lead(type) + WEFT__FUTURE_BYTES + task_bytes);
-    if (block == NULL)
-        return NULL;
-    weft_future *future = (weft_future *)(void *)(block + lead(type));
     future->site = site;
     future->executor = executor;
     weft__state_init(&future->state);
@@ -59,7 +49,7 @@ static void free_future(weft_future *future)
         type->drop_(&future->head);
     if (WEFT__STATE(future->state.word) == WEFT__FINISHED)
         weft__error_drop(future->error);
-    weft__hook_free((char *)future - lead(type));
+    weft__hook_free(future);
 }
 
 static const weft_task_type no_memory_type = {

@@ -97,7 +97,7 @@ static void set_config(weft_map *self, const weft_map_config *config)
     unsigned workers = weft__workers_count(self->executor);
     if (config != NULL)
         self->config = *config;
-    if (self->config.chunk == 0 || workers == 0 || self->site->type->task_align > 16)
+    if (self->config.chunk == 0 || workers == 0)
         self->config.chunk = 1;
     if (self->config.deadline == 0)
         self->config.deadline = WEFT_FOREVER;

@@ -153,6 +153,8 @@ WEFT_API int weft_executor_shutdown(weft_executor *executor, unsigned flags, int
  * Submit a task: weft_submit(executor, price, 7, 101.5) or, in C, with the names of its arguments,
  * weft_submit(executor, price, .option = 7, .spot = 101.5). Arguments not named are zero.
  *
+ * The task's arguments and result must not want more than 16 bytes of alignment.
+ *
  * Returns         a `price_future`; yours to await or release
  * Context         any; parks only when a pool's queue is full
  * Order           what the caller did before happens-before the task
@@ -624,8 +626,12 @@ WEFT_API void weft_future_run(weft_future *future) WEFT_NONNULL(1);
 /* `out`, if it is a pointer to the future's result type; a diagnostic otherwise. */
 #define WEFT__RESULT_OF(f, out) (1 ? (out) : (f).of)
 
+/* What is submitted is aligned as malloc() would; more is an error here, an array of size -1. */
+#define WEFT__TASK_ALIGN_MAX 16
+
 #define WEFT__SITE(name)                                                                           \
     (__extension__({                                                                               \
+        (void)sizeof(char[__alignof__(name##_task) <= WEFT__TASK_ALIGN_MAX ? 1 : -1]);             \
         static const weft_site weft__site = {&name##_type, __FILE__, __LINE__};                    \
         &weft__site;                                                                               \
     }))
