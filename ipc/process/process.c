@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* process.c — a child process as its caller sees it.
+ *
+ * Two descriptors stand for a child. The pidfd says when it has ended; it is readable at that very
+ * moment, cannot be confused by a recycled number, and carries signals. The report is a pipe over
+ * which the server tells how it ended, a moment later. Should the server be killed, the pipe is
+ * closed without a report: the end is still noticed, only nobody knows its status. */
+#include <weft/process.h>
+
+#include "process/link.h"
+
+#include <weft/atomic.h>
+
+#include "alloc.h"
+#include "panic.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REPORT_PATIENCE_NS (10 * WEFT_SEC) /* for what a living server does at once */
+
+struct weft_process {
+    int pid;
+    int pidfd;
+    int report_fd;        /* -1 once it has been read */
+    pthread_mutex_t lock; /* protects report_fd, report and report_rc */
+    int report_rc;        /* 0: `report` holds */
+    weft__report report;
+    char name[WEFT__NAME_BYTES];
+};
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+static struct timespec distance_to(int64_t deadline_ns)
+{
+    int64_t rest = deadline_ns - weft_now();
+    if (rest < 0)
+        rest = 0;
+    return (struct timespec){.tv_sec = (time_t)(rest / WEFT_SEC),
+                             .tv_nsec = (long)(rest % WEFT_SEC)};
+}
+
+/* Wait until `fd` is readable or closed at its other end: 0 or -ETIMEDOUT. */
+static int wait_readable(int fd, int64_t deadline_ns)
+{
+    struct pollfd watched = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        struct timespec rest = distance_to(deadline_ns);
+        int rc = ppoll(&watched, 1, deadline_ns == WEFT_FOREVER ? NULL : &rest, NULL);
+        if (rc > 0)
+            return 0;
+        if (rc == 0)
+            return -ETIMEDOUT;
+        weft_assert(errno == EINTR || errno == ENOMEM);
+    }
+}
+
+static void read_report(weft_process *process)
+{
+    weft__report report;
+    int64_t got = weft__read_all(process->report_fd, &report, sizeof(report));
+    if (got == (int64_t)sizeof(report))
+        process->report = report;
+    else
+        process->report_rc = -ECHILD; /* the server was killed */
+    (void)close(process->report_fd);
+    process->report_fd = -1;
+}
+
+/* Wait for the report: 0 it has been read, -ETIMEDOUT. */
+static int settle(weft_process *process, int64_t deadline_ns)
+{
+    int rc = 0;
+    (void)pthread_mutex_lock(&process->lock);
+    if (process->report_fd >= 0) {
+        rc = wait_readable(process->report_fd, deadline_ns);
+        if (rc == 0)
+            read_report(process);
+    }
+    (void)pthread_mutex_unlock(&process->lock);
+    return rc;
+}
+
+/* ---- starting -------------------------------------------------------------------------------- */
+
+/* What goes along with a request, and is closed here afterwards except for the user's. */
+typedef struct parcel {
+    int fds[WEFT__REQUEST_FDS_MAX];
+    size_t count;
+    int folder;    /* ours, or -1 */
+    int report_fd; /* the server's end */
+    int arg_file;  /* ours, or -1 */
+} parcel;
+
+static int check(const weft_process_config *config)
+{
+    if (config->fd_count > WEFT_PROCESS_FDS_MAX || (config->fd_count > 0 && config->fds == NULL) ||
+        (config->arg_bytes > 0 && config->arg == NULL) || config->arg_bytes > PTRDIFF_MAX ||
+        config->method > WEFT_PROCESS_EXEC ||
+        (config->name != NULL && strlen(config->name) >= WEFT__NAME_BYTES))
+        return -EINVAL;
+    return 0;
+}
+
+static void give_name(char *name, const char *wanted)
+{
+    static uint32_t last_number;
+    if (wanted != NULL) {
+        memcpy(name, wanted, strlen(wanted) + 1);
+        return;
+    }
+    unsigned number = weft__fetch_add_relaxed(&last_number, 1) + 1;
+    (void)snprintf(name, WEFT__NAME_BYTES, "process-%u", number);
+}
+
+/* A file in memory that holds the argument; or -errno. */
+static int put_in_file(const void *data, size_t bytes)
+{
+    if (weft__fault())
+        return -EMFILE;
+    int file = memfd_create("weft-arg", MFD_CLOEXEC);
+    if (file < 0)
+        return -errno;
+    int rc = weft__write_all(file, data, bytes);
+    if (rc != 0)
+        (void)close(file);
+    return rc != 0 ? rc : file;
+}
+
+/* Collect the descriptors, in the order that server.c expects. */
+static void pack(parcel *load, weft__request *request, const weft_process_config *config)
+{
+    for (int i = 0; i < STDIO_COUNT; i++)
+        if (fcntl(i, F_GETFD) >= 0) {
+            request->has_stdio[i] = 1;
+            load->fds[load->count++] = i;
+        }
+    if (load->folder >= 0) {
+        request->has_folder = 1;
+        load->fds[load->count++] = load->folder;
+    }
+    load->fds[load->count++] = load->report_fd;
+    if (load->arg_file >= 0) {
+        request->has_arg_file = 1;
+        load->fds[load->count++] = load->arg_file;
+    }
+    for (size_t i = 0; i < config->fd_count; i++)
+        load->fds[load->count++] = config->fds[i];
+    request->fd_count = (uint32_t)config->fd_count;
+}
+
+/* Describe the child to the server, and have it started. */
+static int launch(weft_process *process, uintptr_t body, const weft_process_config *config,
+                  weft__request *request, parcel *load)
+{
+    memset(request, 0, offsetof(weft__request, arg));
+    request->magic = WEFT__SERVER_MAGIC;
+    request->arg_bytes = config->arg_bytes;
+    request->is_daemonic = config->daemonic != 0;
+    request->is_exec = config->method == WEFT_PROCESS_EXEC;
+    memcpy(request->name, process->name, sizeof(request->name));
+    int rc = weft__image_locate(body, &request->body);
+    if (rc != 0)
+        return rc;
+    size_t inline_bytes = config->arg_bytes;
+    if (inline_bytes > sizeof(request->arg)) {
+        load->arg_file = put_in_file(config->arg, config->arg_bytes);
+        if (load->arg_file < 0)
+            return load->arg_file;
+        inline_bytes = 0;
+    } else if (inline_bytes > 0) {
+        memcpy(request->arg, config->arg, inline_bytes);
+    }
+    load->folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC); /* without one it stays put */
+    pack(load, request, config);
+    (void)fflush(stdout);
+    return weft__link_start(request, offsetof(weft__request, arg) + inline_bytes, load->fds,
+                            load->count, &process->pid, &process->pidfd);
+}
+
+static int open_report(weft_process *process, parcel *load)
+{
+    int ends[2];
+    if (weft__fault())
+        return -EMFILE;
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return -errno;
+    process->report_fd = ends[0];
+    load->report_fd = ends[1];
+    return 0;
+}
+
+static void dispose(weft_process *process)
+{
+    weft__close_all((int[]){process->pidfd, process->report_fd}, 2);
+    (void)pthread_mutex_destroy(&process->lock);
+    weft__free(process);
+}
+
+int weft_process_start(weft_process **process, int (*body)(weft_child *self),
+                       const weft_process_config *config)
+{
+    static const weft_process_config defaults;
+    parcel load = {.folder = -1, .report_fd = -1, .arg_file = -1};
+    if (config == NULL)
+        config = &defaults;
+    int rc = check(config);
+    if (rc != 0)
+        return rc;
+    weft_process *made = weft__alloc(sizeof(*made));
+    weft__request *request = weft__alloc(sizeof(*request));
+    if (made == NULL || request == NULL) {
+        weft__free(made);
+        weft__free(request);
+        return -ENOMEM;
+    }
+    *made = (weft_process){.pidfd = -1, .report_fd = -1};
+    (void)pthread_mutex_init(&made->lock, NULL);
+    give_name(made->name, config->name);
+    rc = open_report(made, &load);
+    if (rc == 0)
+        rc = launch(made, (uintptr_t)body, config, request, &load);
+    weft__close_all((int[]){load.folder, load.report_fd, load.arg_file}, 3);
+    weft__free(request);
+    if (rc != 0) {
+        dispose(made);
+        return rc;
+    }
+    *process = made;
+    return 0;
+}
+
+/* ---- living and dying ------------------------------------------------------------------------ */
+
+int weft_process_join(weft_process *process, int64_t deadline_ns)
+{
+    int rc = wait_readable(process->pidfd, deadline_ns);
+    if (rc != 0)
+        return rc;
+    /* It has ended; the report takes a moment that a deadline in the past should not cost us. */
+    int64_t soon = weft_in(REPORT_PATIENCE_NS);
+    return settle(process, deadline_ns > soon ? deadline_ns : soon);
+}
+
+static int send_signal(const weft_process *process, int number)
+{
+    if (pidfd_send_signal(process->pidfd, number, NULL, 0) == 0 || errno == ESRCH)
+        return 0;
+    return -errno;
+}
+
+int weft_process_terminate(weft_process *process)
+{
+    return send_signal(process, SIGTERM);
+}
+
+int weft_process_kill(weft_process *process)
+{
+    return send_signal(process, SIGKILL);
+}
+
+int weft_process_is_alive(const weft_process *process)
+{
+    return wait_readable(process->pidfd, WEFT_POLL) != 0;
+}
+
+/* 0: the process has ended and `report` holds. */
+static int ended(weft_process *process)
+{
+    if (weft_process_is_alive(process) || settle(process, weft_in(REPORT_PATIENCE_NS)) != 0)
+        return -EAGAIN;
+    return process->report_rc; /* written once, before settle() let anyone by */
+}
+
+int weft_process_exitcode(weft_process *process, int *code)
+{
+    int rc = ended(process);
+    if (rc == 0)
+        *code = (int)process->report.code;
+    return rc;
+}
+
+int weft_process_used(weft_process *process, weft_process_usage *usage)
+{
+    int rc = ended(process);
+    if (rc == 0)
+        *usage = process->report.used;
+    return rc;
+}
+
+int weft_process_sentinel(const weft_process *process)
+{
+    return process->pidfd;
+}
+
+int weft_process_pid(const weft_process *process)
+{
+    return process->pid;
+}
+
+const char *weft_process_name(const weft_process *process)
+{
+    return process->name;
+}
+
+int weft_process_close(weft_process *process)
+{
+    if (process == NULL)
+        return 0;
+    if (weft_process_is_alive(process))
+        return -EBUSY;
+    dispose(process);
+    return 0;
+}
