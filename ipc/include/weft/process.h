@@ -107,8 +107,7 @@ WEFT_API WEFT_NODISCARD int weft_process_start(weft_process **process,
  * Order           everything the process did happens-before the return
  * Progress        blocking
  */
-WEFT_API WEFT_NODISCARD int weft_process_join(weft_process *process, int64_t deadline_ns)
-    WEFT_NONNULL(1);
+WEFT_API int weft_process_join(weft_process *process, int64_t deadline_ns) WEFT_NONNULL(1);
 
 /**
  * Ask the process to end: SIGTERM, which it may catch. Does nothing if it has ended.
