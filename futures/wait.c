@@ -9,6 +9,7 @@
 
 #include "future.h"
 #include "hooks.h"
+#include "procpool/help.h"
 #include "sched/worker.h"
 
 #include <weft/atomic.h>
@@ -87,6 +88,8 @@ int weft__future_wait_for(weft_future *future, int64_t deadline_ns)
     if (weft__workers_were_left(future->executor))
         return -ECHILD;
     weft__future_run_calls();
+    if (weft__worker_self() == NULL && weft__procpool_help(future, deadline_ns))
+        return 0;
     if (weft__worker_self() == NULL && !weft__workers_are_crowded(future) &&
         is_worth_looking(future, deadline_ns))
         return 0;
