@@ -18,7 +18,7 @@
 #include <string.h>
 
 #define PATIENCE_NS (10 * WEFT_SEC) /* for the end of a process that was told to end */
-#define FAILURES_MAX 16 /* workers in a row that die before they are ready, by signals */
+#define FAILURES_MAX 16             /* workers in a row that crash before they are ready */
 
 /* ---- seated ---------------------------------------------------------------------------------- */
 
@@ -165,6 +165,8 @@ static int count_failure(weft_procpool *pool, uint32_t number, int code)
         pool->failures = 0;
         return 0;
     }
+    if (code == -SIGKILL || code == -SIGTERM)
+        return 0; /* somebody else's doing, which may happen as often as it likes */
     pool->failures++;
     if (code > 0)
         return code;
