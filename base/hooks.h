@@ -9,6 +9,7 @@
 #define WEFT_BASE_HOOKS_H
 
 #include "alloc.h"
+#include "block.h"
 #include "panic.h"
 #include "sys.h"
 
@@ -36,5 +37,12 @@ WEFT__INLINE void weft__relax(void)
 #define weft__hook_park_wait(word, expected, deadline_ns)                                          \
     (weft__futex_wait((word), (expected), (deadline_ns)) == -ETIMEDOUT)
 #define weft__hook_park_wake(word, count) weft__futex_wake((word), (count))
+
+/* The same for words and barriers that concern other processes; waiting goes through block.h, and
+ * the wake answers how many were asleep. */
+#define weft__hook_shared_wait(word, expected, deadline_ns)                                        \
+    weft__block_now()->wait_word((word), (expected), (deadline_ns))
+#define weft__hook_shared_wake(word, count) weft__block_now()->wake_word((word), (count))
+#define weft__hook_shared_membarrier() ((void)weft__membarrier_shared())
 
 #endif

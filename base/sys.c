@@ -12,23 +12,38 @@
 #include <time.h>
 #include <unistd.h>
 
-int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+static int futex_wait(int operation, const uint32_t *word, uint32_t expected, int64_t deadline_ns)
 {
     struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / WEFT_SEC),
                                 .tv_nsec = (long)(deadline_ns % WEFT_SEC)};
     struct timespec *limit = deadline_ns == WEFT_FOREVER ? NULL : &deadline;
     /* The bitset form takes an absolute time of CLOCK_MONOTONIC. */
-    long rc = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected, limit, NULL,
-                      FUTEX_BITSET_MATCH_ANY);
+    long rc = syscall(SYS_futex, word, operation, expected, limit, NULL, FUTEX_BITSET_MATCH_ANY);
     if (rc == 0 || errno == EAGAIN)
         return 0;
     return -errno;
+}
+
+int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+    return futex_wait(FUTEX_WAIT_BITSET_PRIVATE, word, expected, deadline_ns);
+}
+
+int weft__futex_wait_shared(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+    return futex_wait(FUTEX_WAIT_BITSET, word, expected, deadline_ns);
 }
 
 void weft__futex_wake(const uint32_t *word, int count)
 {
     /* A failure means that the word's page is gone, hence so are its sleepers. */
     (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+int weft__futex_wake_shared(const uint32_t *word, int count)
+{
+    long rc = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+    return rc < 0 ? 0 : (int)rc; /* as above */
 }
 
 int weft__membarrier_register(void)
@@ -47,6 +62,17 @@ void weft__membarrier(void)
 {
     long rc = syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     weft_assert(rc == 0);
+}
+
+int weft__membarrier_shared_register(void)
+{
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0 ? 0
+                                                                                        : -errno;
+}
+
+int weft__membarrier_shared(void)
+{
+    return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0 ? 0 : -errno;
 }
 
 WEFT__NOINLINE int weft__errno_get(void)

@@ -15,12 +15,24 @@ int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_n
 /* Wake up to `count` sleepers on `word`, which need not exist any more. */
 void weft__futex_wake(const uint32_t *word, int count);
 
+/* The same for words in memory shared between processes. The wake answers how many were asleep. */
+int weft__futex_wait_shared(const uint32_t *word, uint32_t expected, int64_t deadline_ns);
+int weft__futex_wake_shared(const uint32_t *word, int count);
+
 /* Make weft__membarrier() usable in this process: 0 or -ENOSYS, -EPERM ... Idempotent. */
 int weft__membarrier_register(void);
 
 /* A full memory barrier on every running thread of this process (membarrier(2), private
  * expedited). Only after weft__membarrier_register() returned 0. */
 void weft__membarrier(void);
+
+/* Let weft__membarrier_shared() of other processes reach the threads of this one: 0 or a negative
+ * errno. Idempotent. */
+int weft__membarrier_shared_register(void);
+
+/* A full memory barrier on every running thread of every process that has registered: 0 or a
+ * negative errno. */
+int weft__membarrier_shared(void);
 
 /* The calling thread's errno, out of line so that no compiler keeps its address. */
 int weft__errno_get(void);

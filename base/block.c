@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* block.c — the table of waiting functions, and the thread's version of it. */
+#include "block.h"
+
+#include <weft/atomic.h>
+
+#include "sys.h"
+
+#include <errno.h>
+
+static int wait_word(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+    int rc = weft__futex_wait_shared(word, expected, deadline_ns);
+    return rc == -ETIMEDOUT ? rc : 0; /* a signal is no reason, and a bad word is looked at again */
+}
+
+static uintptr_t self(void)
+{
+    return weft__thread_pointer();
+}
+
+const weft__block weft__block_thread = {
+    .now = weft_now, .wait_word = wait_word, .wake_word = weft__futex_wake_shared, .self = self};
+
+static const weft__block *installed = &weft__block_thread;
+
+const weft__block *weft__block_now(void)
+{
+    /* edge block.table (acquire): the table's functions, written before it was installed */
+    return weft__load_acquire(&installed);
+}
+
+void weft__block_install(const weft__block *table)
+{
+    /* edge block.table (release): the table is filled */
+    weft__store_release(&installed, table != NULL ? table : &weft__block_thread);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* handle.h — what a weft_queue or weft_pipe is in the process that uses it, and how it waits. */
+#ifndef WEFT_IPC_HANDLE_H
+#define WEFT_IPC_HANDLE_H
+
+#include <weft/queue.h>
+
+#include "ring.h"
+#include "segment.h"
+#include "spsc.h"
+
+/* The part of a one-to-one queue that this process plays. */
+typedef struct weft__part {
+    weft__spsc_side side;
+    uint64_t member;  /* this process when it took the part; 0: it has not */
+    uint32_t is_open; /* an item is reserved, or taken */
+} weft__part;
+
+struct weft_queue {
+    weft__ring ring;
+    weft__segment *segment;
+    size_t elem_bytes;
+    uint32_t is_spsc;
+    uint32_t deaths_seen; /* of the header's, when all of them were settled */
+    uint32_t open_items;  /* changed by fetch_add */
+    uint32_t spin_ns[2];  /* how long to spin for data, for space; learnt */
+    uint64_t joined;      /* positions below have been seen released */
+    __attribute__((aligned(128))) weft__part push;
+    __attribute__((aligned(128))) weft__part pop;
+};
+
+struct weft_pipe {
+    weft_queue queue;
+};
+
+/* Something to be tried until it succeeds: not negative, or an error that is not -EAGAIN. */
+typedef int64_t weft__attempt(weft_queue *queue, void *arg);
+
+/* For whom: what the caller waits for, and what may be redelivered to it. */
+typedef struct weft__wait {
+    weft__attempt *attempt;
+    void *arg;
+    weft__shm_bell *bell; /* rung when it is worth another attempt */
+    int64_t deadline;
+    unsigned side; /* 0: data, 1: space; selects what was learnt */
+} weft__wait;
+
+/* Attempt, spin, attempt, sleep, look who is dead … until the deadline; the first attempt has
+ * already failed with -EAGAIN. Returns what the attempt says, or -EAGAIN (WEFT_POLL), -ETIMEDOUT,
+ * -ECANCELED, -EOWNERDEAD, -EPROTO. */
+int64_t weft__queue_wait(weft_queue *queue, const weft__wait *wait);
+
+/* Whether somebody has died of whom not all is settled. */
+int weft__queue_has_dead(const weft_queue *queue);
+
+/* Settle what can be settled without taking a message; tell whoever waits. */
+void weft__queue_settle(weft_queue *queue);
+
+/* Take a message on from the dead, from this seat: its position; -EAGAIN: none; -EMSGSIZE: there is
+ * one of more than `most` bytes. */
+int64_t weft__queue_inherit(weft_queue *queue, uint32_t seat, uint64_t most);
+
+/* Make a handle for a segment, which it owns from then on; NULL: no memory. */
+weft_queue *weft__queue_new(weft__segment *segment);
+
+/* The words of all slots before anything has happened. */
+void weft__ring_fill(const weft__geometry *geometry, char *base);
+
+/* A seat for one operation: the thread's, or, if it has none, one to be given back. Its index, or
+ * -ENOMEM. */
+int weft__op_seat_slow(weft_queue *queue, int *is_borrowed);
+void weft__op_done_slow(weft_queue *queue, int seat);
+
+#endif

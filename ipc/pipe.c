@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* pipe.c — weft_pipe: messages of any size, in granules of 64 bytes.
+ *
+ *     words   [ R 3 ][ . ][ . ][ R 1 ][ free …           a message is ready when its first word
+ *     says so body    [ prefix, bytes … ][ prefix, bytes ][ …    it never wraps: a rest that is too
+ *     short for
+ *                                                        it is annulled
+ *
+ * It is the ring of mpmc.h with a granule as its element; a message takes as many as it needs at
+ * once (pipe_ring.h). Where the words end and the bytes begin are different areas, so nothing
+ * that was ever sent can be mistaken for a word, and nothing has to be cleared.
+ *
+ * The prefix says how long the message is and how many granules it has claimed. It is read once
+ * into a local, judged against the ring, and used from there. */
+#include <weft/queue.h>
+
+#include "alloc.h"
+#include "bell.h"
+#include "handle.h"
+#include "mpmc.h"
+#include "owner.h"
+#include "pipe_ring.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define CAPACITY_BYTES_DEFAULT ((size_t)256 * 1024)
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+typedef struct outgoing {
+    const void *message; /* NULL: none, it is an item */
+    uint64_t bytes;
+    weft_item *item;
+} outgoing;
+
+static void publish(weft_queue *queue, uint64_t position, uint64_t bytes, uint64_t granules)
+{
+    /* relaxed: edge ring.message */
+    weft__store_relaxed(weft__pipe_prefix_at(&queue->ring, position),
+                        WEFT__MESSAGE(bytes, granules));
+    weft__mpmc_publish(&queue->ring, position);
+    weft__bell_tell(&queue->ring.control->data, 1);
+}
+
+static int64_t try_send(weft_queue *queue, void *arg)
+{
+    const outgoing *sending = arg;
+    uint64_t position, granules = weft__pipe_granules(sending->bytes);
+    int is_borrowed;
+    int seat = weft__op_seat_slow(queue, &is_borrowed);
+    if (seat < 0)
+        return seat;
+    int64_t rc = weft__pipe_claim(&queue->ring, (uint32_t)seat, granules, &position);
+    if (rc > 0) {
+        char *to = weft__ring_element(&queue->ring, position) + WEFT__MESSAGE_PREFIX;
+        if (sending->bytes > 0)
+            memcpy(to, sending->message, sending->bytes);
+        WEFT_CRASH_POINT(80);
+        publish(queue, position, sending->bytes, granules);
+    }
+    if (is_borrowed)
+        weft__op_done_slow(queue, seat);
+    return rc;
+}
+
+static int64_t wait_for_space(weft_queue *queue, weft__attempt *attempt, void *arg,
+                              int64_t deadline)
+{
+    weft__wait wait = {.attempt = attempt,
+                       .arg = arg,
+                       .bell = &queue->ring.control->space,
+                       .deadline = deadline,
+                       .side = 1};
+    return weft__queue_wait(queue, &wait);
+}
+
+int weft_pipe_send(weft_pipe *pipe, const void *message, size_t bytes, int64_t deadline)
+{
+    outgoing sending = {.message = message, .bytes = bytes};
+    if (bytes > pipe->queue.elem_bytes)
+        return -EMSGSIZE;
+    int64_t rc = try_send(&pipe->queue, &sending);
+    if (rc == -EAGAIN)
+        rc = wait_for_space(&pipe->queue, try_send, &sending, deadline);
+    return rc > 0 ? 0 : (int)rc;
+}
+
+static void item_open(weft_queue *queue, weft_item *item, uint64_t position, int seat)
+{
+    item->data = weft__ring_element(&queue->ring, position) + WEFT__MESSAGE_PREFIX;
+    item->position_ = position;
+    item->seat_ = (unsigned)seat + 1;
+    (void)weft__fetch_add_relaxed(&queue->open_items, 1); /* relaxed: a count for detach */
+}
+
+static void item_close(weft_queue *queue, weft_item *item)
+{
+    weft__seat_give_back(queue->segment, item->seat_ - 1);
+    item->seat_ = 0;
+    item->data = NULL;
+    (void)weft__fetch_add_relaxed(&queue->open_items, UINT32_MAX); /* relaxed: as above */
+}
+
+static int64_t try_reserve(weft_queue *queue, void *arg)
+{
+    const outgoing *sending = arg;
+    uint64_t position, granules = weft__pipe_granules(sending->bytes);
+    int seat = weft__seat_take(queue->segment);
+    if (seat < 0)
+        return seat;
+    int64_t rc = weft__pipe_claim(&queue->ring, (uint32_t)seat, granules, &position);
+    if (rc < 0) {
+        weft__seat_give_back(queue->segment, (uint32_t)seat);
+        return rc;
+    }
+    sending->item->bytes = (size_t)sending->bytes;
+    sending->item->count_ = (unsigned)granules;
+    item_open(queue, sending->item, position, seat);
+    return 1;
+}
+
+int weft_pipe_reserve(weft_pipe *pipe, weft_item *item, size_t bytes, int64_t deadline)
+{
+    weft_item opened = {.seat_ = 0};
+    outgoing sending = {.bytes = bytes, .item = &opened};
+    if (bytes > pipe->queue.elem_bytes)
+        return -EMSGSIZE;
+    int64_t rc = try_reserve(&pipe->queue, &sending);
+    if (rc == -EAGAIN)
+        rc = wait_for_space(&pipe->queue, try_reserve, &sending, deadline);
+    if (rc < 0)
+        return (int)rc;
+    *item = opened;
+    return 0;
+}
+
+int weft_pipe_commit(weft_pipe *pipe, weft_item *item, size_t bytes)
+{
+    if (item->seat_ == 0 || bytes > item->bytes)
+        return -EINVAL;
+    publish(&pipe->queue, item->position_, bytes, item->count_);
+    item_close(&pipe->queue, item);
+    return 0;
+}
+
+int weft_pipe_abort(weft_pipe *pipe, weft_item *item)
+{
+    if (item->seat_ == 0)
+        return -EINVAL;
+    weft__mpmc_annul(&pipe->queue.ring, item->position_, item->count_);
+    item_close(&pipe->queue, item);
+    weft__bell_tell(&pipe->queue.ring.control->data, 1);
+    return 0;
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+typedef struct incoming {
+    void *buffer; /* NULL: none, it is an item */
+    size_t bytes;
+    weft_item *item;
+    size_t received;
+} incoming;
+
+/* The granules of the message at head, if there is one of at most `most` bytes. */
+static int64_t measure(const weft__ring *ring, uint64_t head, uint64_t most)
+{
+    /* edge ring.message (acquire): the prefix, and all the rest */
+    if (weft__load_acquire(weft__ring_word(ring, head)) != WEFT__READY(head))
+        return 0;
+    uint64_t prefix = weft__pipe_prefix(ring, head);
+    /* A claim that others have won by now may have seen anything; the caller looks again. */
+    if (prefix == 0)
+        return -EPROTO;
+    if (WEFT__MESSAGE_BYTES(prefix) > most)
+        return -EMSGSIZE;
+    return WEFT__MESSAGE_GRANULES(prefix);
+}
+
+/* The message's position, its granules and whether it comes once more; or why there is none. */
+static int64_t take(weft_queue *queue, int seat, uint64_t most, uint64_t *position, unsigned *flags)
+{
+    const weft__ring *ring = &queue->ring;
+    int64_t got = weft__mpmc_claim_pop(ring, &ring->seats[seat], most, measure, position);
+    *flags = 0;
+    if ((got != -EAGAIN && got != -EPIPE) || !weft__queue_has_dead(queue))
+        return got;
+    int64_t again = weft__queue_inherit(queue, (uint32_t)seat, most);
+    if (again < 0)
+        return again == -EMSGSIZE ? again : got;
+    *position = (uint64_t)again;
+    *flags = WEFT_REDELIVERED;
+    uint64_t prefix = weft__pipe_prefix(ring, *position);
+    return prefix != 0 ? (int64_t)WEFT__MESSAGE_GRANULES(prefix) : 1;
+}
+
+static void give_back(weft_queue *queue, uint64_t position, uint64_t granules)
+{
+    weft__mpmc_release(&queue->ring, position, granules);
+    weft__bell_tell(&queue->ring.control->space, INT_MAX);
+}
+
+static int64_t receive_into(weft_queue *queue, incoming *receiving, int seat)
+{
+    uint64_t position;
+    unsigned flags;
+    int64_t got = take(queue, seat, receiving->bytes, &position, &flags);
+    if (got < 0)
+        return got;
+    uint64_t prefix = weft__pipe_prefix(&queue->ring, position);
+    size_t bytes = WEFT__MESSAGE_BYTES(prefix);
+    int fits = prefix != 0 && bytes <= receiving->bytes;
+    if (fits && bytes > 0)
+        memcpy(receiving->buffer, weft__ring_element(&queue->ring, position) + WEFT__MESSAGE_PREFIX,
+               bytes);
+    WEFT_CRASH_POINT(81);
+    if (fits || prefix == 0)
+        give_back(queue, position, (uint64_t)got);
+    receiving->received = bytes;
+    return fits ? 1 : prefix == 0 ? -EPROTO : -EMSGSIZE;
+}
+
+static int64_t try_receive(weft_queue *queue, void *arg)
+{
+    int is_borrowed;
+    int seat = weft__op_seat_slow(queue, &is_borrowed);
+    if (seat < 0)
+        return seat;
+    int64_t rc = receive_into(queue, arg, seat);
+    if (is_borrowed)
+        weft__op_done_slow(queue, seat);
+    return rc;
+}
+
+static int64_t wait_for_data(weft_queue *queue, weft__attempt *attempt, void *arg, int64_t deadline)
+{
+    weft__wait wait = {.attempt = attempt,
+                       .arg = arg,
+                       .bell = &queue->ring.control->data,
+                       .deadline = deadline,
+                       .side = 0};
+    return weft__queue_wait(queue, &wait);
+}
+
+ssize_t weft_pipe_receive(weft_pipe *pipe, void *buffer, size_t bytes, int64_t deadline)
+{
+    incoming receiving = {.buffer = buffer, .bytes = bytes};
+    int64_t rc = try_receive(&pipe->queue, &receiving);
+    if (rc == -EAGAIN)
+        rc = wait_for_data(&pipe->queue, try_receive, &receiving, deadline);
+    return rc > 0 ? (ssize_t)receiving.received : (ssize_t)rc;
+}
+
+static int64_t try_take(weft_queue *queue, void *arg)
+{
+    weft_item *item = arg;
+    uint64_t position;
+    int seat = weft__seat_take(queue->segment);
+    if (seat < 0)
+        return seat;
+    int64_t got = take(queue, seat, UINT64_MAX, &position, &item->flags);
+    uint64_t prefix = got > 0 ? weft__pipe_prefix(&queue->ring, position) : 0;
+    if (got > 0 && prefix == 0) {
+        give_back(queue, position, (uint64_t)got);
+        got = -EPROTO;
+    }
+    if (got < 0) {
+        weft__seat_give_back(queue->segment, (uint32_t)seat);
+        return got;
+    }
+    item->bytes = WEFT__MESSAGE_BYTES(prefix);
+    item->count_ = (unsigned)got;
+    item_open(queue, item, position, seat);
+    return 1;
+}
+
+int weft_pipe_take(weft_pipe *pipe, weft_item *item, int64_t deadline)
+{
+    weft_item opened = {.seat_ = 0};
+    int64_t rc = try_take(&pipe->queue, &opened);
+    if (rc == -EAGAIN)
+        rc = wait_for_data(&pipe->queue, try_take, &opened, deadline);
+    if (rc < 0)
+        return (int)rc;
+    *item = opened;
+    return 0;
+}
+
+int weft_pipe_release(weft_pipe *pipe, weft_item *item)
+{
+    if (item->seat_ == 0)
+        return -EINVAL;
+    uint64_t position = item->position_, granules = item->count_;
+    give_back(&pipe->queue, position, granules);
+    item_close(&pipe->queue, item);
+    return 0;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static weft__segment_spec segment_spec(const weft_pipe_spec *spec)
+{
+    static const weft_pipe_spec nothing;
+    const weft_pipe_spec *from = spec != NULL ? spec : &nothing;
+    size_t capacity = from->capacity_bytes != 0 ? from->capacity_bytes : CAPACITY_BYTES_DEFAULT;
+    weft__segment_spec made = {.kind = WEFT__SHM_PIPE, .participants = from->participants};
+    made.capacity = 4;
+    while (made.capacity * WEFT__GRANULE < capacity && made.capacity < UINT32_MAX / 2)
+        made.capacity *= 2;
+    made.elem_bytes =
+        from->message_bytes != 0 ? from->message_bytes : made.capacity * WEFT__GRANULE / 4;
+    return made;
+}
+
+static int finish(weft_pipe **pipe, weft__segment *segment)
+{
+    weft_queue *handle = weft__queue_new(segment);
+    if (handle == NULL) {
+        weft__segment_detach(segment, 0);
+        return -ENOMEM;
+    }
+    *pipe = (weft_pipe *)(void *)handle;
+    return 0;
+}
+
+int weft_pipe_create(weft_pipe **pipe, const char *name, const weft_pipe_spec *spec)
+{
+    weft__segment *segment;
+    weft__segment_spec made = segment_spec(spec);
+    int rc = weft__segment_create(&segment, name, &made, weft__ring_fill);
+    if (rc != 0)
+        return rc;
+    rc = finish(pipe, segment);
+    if (rc != 0 && name != NULL)
+        rc = weft__segment_unlink(name) != 0 ? rc : -ENOMEM;
+    return rc;
+}
+
+int weft_pipe_open(weft_pipe **pipe, const char *name)
+{
+    weft__segment *segment;
+    weft__segment_spec expected = {.kind = WEFT__SHM_PIPE};
+    int rc = weft__segment_open(&segment, name, &expected);
+    return rc == 0 ? finish(pipe, segment) : rc;
+}
+
+int weft_pipe_attach(weft_pipe **pipe, int fd)
+{
+    weft__segment *segment;
+    weft__segment_spec expected = {.kind = WEFT__SHM_PIPE};
+    int rc = weft__segment_attach(&segment, fd, &expected);
+    return rc == 0 ? finish(pipe, segment) : rc;
+}
+
+int weft_pipe_fd(const weft_pipe *pipe)
+{
+    return weft_queue_fd(&pipe->queue);
+}
+
+void weft_pipe_detach(weft_pipe *pipe)
+{
+    weft_queue_detach(pipe != NULL ? &pipe->queue : NULL);
+}
+
+size_t weft_pipe_message_bytes(const weft_pipe *pipe)
+{
+    return pipe->queue.elem_bytes;
+}
+
+int weft_pipe_join(weft_pipe *pipe, int64_t deadline)
+{
+    return weft_queue_join(&pipe->queue, deadline);
+}
+
+void weft_pipe_shutdown(weft_pipe *pipe)
+{
+    weft_queue_shutdown(&pipe->queue);
+}

@@ -1,0 +1,623 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* queue.c — weft_queue: elements of one size over the rings of mpmc.h and spsc.h.
+ *
+ * Each call is an attempt, which does not wait, and what to do when it says -EAGAIN:
+ * weft__queue_wait repeats it. The attempts of the two kinds of ring have one shape, so the calls
+ * do not tell them apart. */
+#include <weft/queue.h>
+
+#include "bell.h"
+#include "handle.h"
+#include "mpmc.h"
+#include "owner.h"
+#include "spsc.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define CAPACITY_DEFAULT 1024
+
+/* ---- attempts -------------------------------------------------------------------------------- */
+
+/* Elements to be copied in or out: what an attempt gets. */
+typedef struct batch {
+    char *elems;  /* to copy from or to; NULL: none, it is an item */
+    size_t count; /* at most */
+    weft_item *item;
+    unsigned flags; /* out */
+} batch;
+
+/* Eight bytes are what most queues of numbers and pointers carry; the rest is memcpy's. */
+WEFT__INLINE void copy(void *to, const void *from, size_t bytes)
+{
+    if (bytes == 8)
+        memcpy(to, from, 8);
+    else
+        memcpy(to, from, bytes);
+}
+
+WEFT__INLINE int op_seat(weft_queue *queue, int *is_borrowed)
+{
+    int seat = weft__seat_find(queue->segment, weft__thread_pointer());
+    *is_borrowed = 0;
+    return WEFT__LIKELY(seat >= 0) ? seat : weft__op_seat_slow(queue, is_borrowed);
+}
+
+static int64_t mpmc_push(weft_queue *queue, batch *transfer)
+{
+    const weft__ring *ring = &queue->ring;
+    uint64_t position = 0;
+    int is_borrowed;
+    int seat = op_seat(queue, &is_borrowed);
+    if (WEFT__UNLIKELY(seat < 0))
+        return seat;
+    int64_t got = weft__mpmc_claim_push(ring, &ring->seats[seat], 1, transfer->count, &position);
+    for (int64_t i = 0; i < got; i++) {
+        copy(weft__ring_element(ring, position + (uint64_t)i),
+             transfer->elems + (size_t)i * queue->elem_bytes, queue->elem_bytes);
+        weft__mpmc_publish(ring, position + (uint64_t)i);
+    }
+    if (WEFT__LIKELY(got > 0))
+        weft__bell_tell(&ring->control->data, (int)got);
+    if (WEFT__UNLIKELY(is_borrowed))
+        weft__op_done_slow(queue, seat);
+    return got;
+}
+
+/* One element that somebody had taken and was killed with. */
+static int64_t mpmc_pop_again(weft_queue *queue, batch *transfer, int seat)
+{
+    const weft__ring *ring = &queue->ring;
+    int64_t position = weft__queue_inherit(queue, (uint32_t)seat, UINT64_MAX);
+    if (position < 0)
+        return position;
+    memcpy(transfer->elems, weft__ring_element(ring, (uint64_t)position), queue->elem_bytes);
+    weft__mpmc_release(ring, (uint64_t)position, 1);
+    transfer->flags = WEFT_REDELIVERED;
+    return 1;
+}
+
+static int64_t mpmc_pop(weft_queue *queue, batch *transfer)
+{
+    const weft__ring *ring = &queue->ring;
+    uint64_t position = 0;
+    int is_borrowed;
+    int seat = op_seat(queue, &is_borrowed);
+    if (WEFT__UNLIKELY(seat < 0))
+        return seat;
+    int64_t got = weft__mpmc_claim_pop(ring, &ring->seats[seat], transfer->count,
+                                       weft__mpmc_measure_elements, &position);
+    for (int64_t i = 0; i < got; i++) {
+        copy(transfer->elems + (size_t)i * queue->elem_bytes,
+             weft__ring_element(ring, position + (uint64_t)i), queue->elem_bytes);
+        weft__mpmc_release(ring, position + (uint64_t)i, 1);
+    }
+    if (WEFT__UNLIKELY((got == -EAGAIN || got == -EPIPE) && weft__queue_has_dead(queue))) {
+        int64_t again = mpmc_pop_again(queue, transfer, seat);
+        got = again > 0 ? again : got;
+    }
+    if (WEFT__LIKELY(got > 0))
+        weft__bell_tell(&ring->control->space, (int)got);
+    if (WEFT__UNLIKELY(is_borrowed))
+        weft__op_done_slow(queue, seat);
+    return got;
+}
+
+/* Become the one who pushes, or who pops: 0, or why not. */
+static WEFT__NOINLINE int spsc_begin(weft_queue *queue, int is_push)
+{
+    weft__shm_control *control = queue->ring.control;
+    weft__part *part = is_push ? &queue->push : &queue->pop;
+    uint64_t me = weft__member_self(queue->segment);
+    if (me == 0)
+        return -ENOMEM;
+    int heir =
+        weft__spsc_take_role(&queue->ring, is_push ? &control->producer : &control->consumer, me);
+    if (heir < 0)
+        return heir;
+    int rc = is_push ? weft__spsc_begin_push(&queue->ring, &part->side)
+                     : weft__spsc_begin_pop(&queue->ring, &part->side, heir);
+    if (rc == 0)
+        part->member = me;
+    part->is_open = 0;
+    return rc;
+}
+
+WEFT__INLINE int spsc_play(weft_queue *queue, int is_push)
+{
+    const weft__part *part = is_push ? &queue->push : &queue->pop;
+    if (WEFT__LIKELY(part->member == queue->segment->member && part->member != 0))
+        return 0;
+    return spsc_begin(queue, is_push);
+}
+
+/* Room for up to `count` elements: how many, or why not. */
+WEFT__INLINE int64_t spsc_room(weft_queue *queue, uint64_t count)
+{
+    int rc = spsc_play(queue, 1);
+    if (WEFT__UNLIKELY(rc != 0))
+        return rc;
+    if (WEFT__UNLIKELY(queue->push.is_open))
+        return -EBUSY;
+    /* edge ring.close (acquire): with what the closer had done before */
+    if (WEFT__UNLIKELY(weft__load_acquire(&queue->ring.control->is_closed)))
+        return -EPIPE;
+    int64_t room = weft__spsc_room(&queue->ring, &queue->push.side, count);
+    return WEFT__LIKELY(room != 0) ? room : -EAGAIN;
+}
+
+static int64_t spsc_push(weft_queue *queue, batch *transfer)
+{
+    const weft__ring *ring = &queue->ring;
+    int64_t room = spsc_room(queue, transfer->count);
+    if (WEFT__UNLIKELY(room < 0))
+        return room;
+    uint64_t next = queue->push.side.next;
+    for (int64_t i = 0; i < room; i++) {
+        copy(weft__ring_element(ring, next), transfer->elems + (size_t)i * queue->elem_bytes,
+             queue->elem_bytes);
+        weft__spsc_publish(ring, next++);
+    }
+    weft__spsc_advance(ring, &queue->push.side, next);
+    weft__bell_tell(&ring->control->data, (int)room);
+    return room;
+}
+
+/* Nothing is ready: empty for now, for ever, or damaged. */
+static WEFT__NOINLINE int64_t spsc_empty(weft_queue *queue)
+{
+    const weft__part *part = &queue->pop;
+    /* edge ring.close (acquire): what was pushed before it was closed */
+    uint32_t is_closed = weft__load_acquire(&queue->ring.control->is_closed);
+    if (weft__spsc_ready(&queue->ring, &part->side, 1) > 0)
+        return -EAGAIN;
+    return is_closed ? -EPIPE : weft__ring_refusal(&queue->ring, part->side.next);
+}
+
+WEFT__INLINE int64_t spsc_ready(weft_queue *queue, uint64_t count)
+{
+    int rc = spsc_play(queue, 0);
+    if (WEFT__UNLIKELY(rc != 0))
+        return rc;
+    if (WEFT__UNLIKELY(queue->pop.is_open))
+        return -EBUSY;
+    uint64_t ready = weft__spsc_ready(&queue->ring, &queue->pop.side, count);
+    return WEFT__LIKELY(ready > 0) ? (int64_t)ready : spsc_empty(queue);
+}
+
+WEFT__INLINE unsigned spsc_flags(const weft_queue *queue)
+{
+    const weft__spsc_side *side = &queue->pop.side;
+    return WEFT__UNLIKELY((int64_t)(side->doubts - side->next) > 0) ? WEFT_REDELIVERED : 0;
+}
+
+static int64_t spsc_pop(weft_queue *queue, batch *transfer)
+{
+    const weft__ring *ring = &queue->ring;
+    int64_t ready = spsc_ready(queue, transfer->count);
+    if (WEFT__UNLIKELY(ready < 0))
+        return ready;
+    uint64_t next = queue->pop.side.next;
+    transfer->flags = spsc_flags(queue);
+    for (int64_t i = 0; i < ready; i++)
+        copy(transfer->elems + (size_t)i * queue->elem_bytes,
+             weft__ring_element(ring, next + (uint64_t)i), queue->elem_bytes);
+    WEFT_CRASH_POINT(64);
+    weft__spsc_release(ring, &queue->pop.side, next + (uint64_t)ready);
+    weft__bell_tell(&ring->control->space, (int)ready);
+    return ready;
+}
+
+static int64_t try_push(weft_queue *queue, void *arg)
+{
+    return queue->is_spsc ? spsc_push(queue, arg) : mpmc_push(queue, arg);
+}
+
+static int64_t try_pop(weft_queue *queue, void *arg)
+{
+    return queue->is_spsc ? spsc_pop(queue, arg) : mpmc_pop(queue, arg);
+}
+
+/* ---- push and pop ---------------------------------------------------------------------------- */
+
+static WEFT__NOINLINE int64_t wait_for_data(weft_queue *queue, weft__attempt *attempt, void *arg,
+                                            int64_t deadline)
+{
+    weft__wait wait = {.attempt = attempt,
+                       .arg = arg,
+                       .bell = &queue->ring.control->data,
+                       .deadline = deadline,
+                       .side = 0};
+    return weft__queue_wait(queue, &wait);
+}
+
+static WEFT__NOINLINE int64_t wait_for_space(weft_queue *queue, weft__attempt *attempt, void *arg,
+                                             int64_t deadline)
+{
+    weft__wait wait = {.attempt = attempt,
+                       .arg = arg,
+                       .bell = &queue->ring.control->space,
+                       .deadline = deadline,
+                       .side = 1};
+    return weft__queue_wait(queue, &wait);
+}
+
+ssize_t weft_queue_push_n(weft_queue *queue, const void *elems, size_t count, int64_t deadline)
+{
+    size_t most = count < queue->ring.mask + 1 ? count : queue->ring.mask + 1;
+    batch transfer = {.elems = (char *)(uintptr_t)elems, .count = most};
+    if (count == 0)
+        return 0;
+    int64_t rc = try_push(queue, &transfer);
+    if (WEFT__UNLIKELY(rc == -EAGAIN))
+        rc = wait_for_space(queue, try_push, &transfer, deadline);
+    return (ssize_t)rc;
+}
+
+int weft_queue_push(weft_queue *queue, const void *elem, int64_t deadline)
+{
+    batch transfer = {.elems = (char *)(uintptr_t)elem, .count = 1};
+    int64_t rc = try_push(queue, &transfer);
+    if (WEFT__UNLIKELY(rc == -EAGAIN))
+        rc = wait_for_space(queue, try_push, &transfer, deadline);
+    return rc > 0 ? 0 : (int)rc;
+}
+
+ssize_t weft_queue_pop_n(weft_queue *queue, void *elems, size_t count, int64_t deadline)
+{
+    size_t most = count < queue->ring.mask + 1 ? count : queue->ring.mask + 1;
+    batch transfer = {.elems = elems, .count = most};
+    if (count == 0)
+        return 0;
+    int64_t rc = try_pop(queue, &transfer);
+    if (WEFT__UNLIKELY(rc == -EAGAIN))
+        rc = wait_for_data(queue, try_pop, &transfer, deadline);
+    return (ssize_t)rc;
+}
+
+int weft_queue_pop(weft_queue *queue, void *elem, int64_t deadline)
+{
+    batch transfer = {.elems = elem, .count = 1};
+    int64_t rc = try_pop(queue, &transfer);
+    if (WEFT__UNLIKELY(rc == -EAGAIN))
+        rc = wait_for_data(queue, try_pop, &transfer, deadline);
+    return rc > 0 ? 0 : (int)rc;
+}
+
+int weft_queue_pop_flags(weft_queue *queue, void *elem, unsigned *flags, int64_t deadline)
+{
+    batch transfer = {.elems = elem, .count = 1};
+    int64_t rc = try_pop(queue, &transfer);
+    if (WEFT__UNLIKELY(rc == -EAGAIN))
+        rc = wait_for_data(queue, try_pop, &transfer, deadline);
+    if (rc < 0)
+        return (int)rc;
+    *flags = transfer.flags;
+    return 0;
+}
+
+/* ---- in place -------------------------------------------------------------------------------- */
+
+/* The seat is the item's until it is closed; 0 stands for a one-to-one queue, which needs none. */
+static void item_open(weft_queue *queue, weft_item *item, uint64_t position, int seat)
+{
+    item->data = weft__ring_element(&queue->ring, position);
+    item->bytes = queue->elem_bytes;
+    item->count_ = 1;
+    item->position_ = position;
+    item->seat_ = (unsigned)seat + 1;
+    (void)weft__fetch_add_relaxed(&queue->open_items, 1); /* relaxed: a count for detach */
+}
+
+static void item_close(weft_queue *queue, weft_item *item)
+{
+    if (!queue->is_spsc)
+        weft__seat_give_back(queue->segment, item->seat_ - 1);
+    item->seat_ = 0;
+    item->data = NULL;
+    (void)weft__fetch_add_relaxed(&queue->open_items, UINT32_MAX); /* relaxed: as above */
+}
+
+static int64_t spsc_reserve(weft_queue *queue, weft_item *item)
+{
+    int64_t room = spsc_room(queue, 1);
+    if (room < 0)
+        return room;
+    queue->push.is_open = 1;
+    item_open(queue, item, queue->push.side.next, 0);
+    return 1;
+}
+
+static int64_t try_reserve(weft_queue *queue, void *arg)
+{
+    weft_item *item = arg;
+    uint64_t position = 0;
+    if (queue->is_spsc)
+        return spsc_reserve(queue, item);
+    int seat = weft__seat_take(queue->segment);
+    if (seat < 0)
+        return seat;
+    int64_t got = weft__mpmc_claim_push(&queue->ring, &queue->ring.seats[seat], 1, 1, &position);
+    if (got < 0)
+        weft__seat_give_back(queue->segment, (uint32_t)seat);
+    else
+        item_open(queue, item, position, seat);
+    return got;
+}
+
+int weft_queue_reserve(weft_queue *queue, weft_item *item, int64_t deadline)
+{
+    weft_item opened = {.seat_ = 0};
+    int64_t rc = try_reserve(queue, &opened);
+    if (rc == -EAGAIN)
+        rc = wait_for_space(queue, try_reserve, &opened, deadline);
+    if (rc < 0)
+        return (int)rc;
+    *item = opened;
+    return 0;
+}
+
+int weft_queue_commit(weft_queue *queue, weft_item *item)
+{
+    if (item->seat_ == 0)
+        return -EINVAL;
+    if (queue->is_spsc) {
+        queue->push.is_open = 0;
+        weft__spsc_publish(&queue->ring, item->position_);
+        weft__spsc_advance(&queue->ring, &queue->push.side, item->position_ + 1);
+    } else {
+        weft__mpmc_publish(&queue->ring, item->position_);
+    }
+    item_close(queue, item);
+    weft__bell_tell(&queue->ring.control->data, 1);
+    return 0;
+}
+
+int weft_queue_abort(weft_queue *queue, weft_item *item)
+{
+    if (item->seat_ == 0)
+        return -EINVAL;
+    if (queue->is_spsc)
+        queue->push.is_open = 0; /* nothing was told to anybody */
+    else
+        weft__mpmc_annul(&queue->ring, item->position_, 1);
+    item_close(queue, item);
+    weft__bell_tell(&queue->ring.control->data, 1); /* what is behind it may be popped now */
+    return 0;
+}
+
+static int64_t spsc_take(weft_queue *queue, weft_item *item)
+{
+    int64_t ready = spsc_ready(queue, 1);
+    if (ready < 0)
+        return ready;
+    queue->pop.is_open = 1;
+    item->flags = spsc_flags(queue);
+    item_open(queue, item, queue->pop.side.next, 0);
+    return 1;
+}
+
+static int64_t mpmc_take_item(weft_queue *queue, weft_item *item, int seat)
+{
+    uint64_t position = 0;
+    item->flags = 0;
+    int64_t got = weft__mpmc_claim_pop(&queue->ring, &queue->ring.seats[seat], 1,
+                                       weft__mpmc_measure_elements, &position);
+    if ((got == -EAGAIN || got == -EPIPE) && weft__queue_has_dead(queue)) {
+        int64_t again = weft__queue_inherit(queue, (uint32_t)seat, UINT64_MAX);
+        if (again >= 0) {
+            position = (uint64_t)again;
+            item->flags = WEFT_REDELIVERED;
+            got = 1;
+        }
+    }
+    if (got > 0)
+        item_open(queue, item, position, seat);
+    return got;
+}
+
+static int64_t try_take(weft_queue *queue, void *arg)
+{
+    if (queue->is_spsc)
+        return spsc_take(queue, arg);
+    int seat = weft__seat_take(queue->segment);
+    if (seat < 0)
+        return seat;
+    int64_t got = mpmc_take_item(queue, arg, seat);
+    if (got < 0)
+        weft__seat_give_back(queue->segment, (uint32_t)seat);
+    return got;
+}
+
+int weft_queue_take(weft_queue *queue, weft_item *item, int64_t deadline)
+{
+    weft_item opened = {.seat_ = 0};
+    int64_t rc = try_take(queue, &opened);
+    if (rc == -EAGAIN)
+        rc = wait_for_data(queue, try_take, &opened, deadline);
+    if (rc < 0)
+        return (int)rc;
+    *item = opened;
+    return 0;
+}
+
+int weft_queue_release(weft_queue *queue, weft_item *item)
+{
+    if (item->seat_ == 0)
+        return -EINVAL;
+    if (queue->is_spsc) {
+        queue->pop.is_open = 0;
+        weft__spsc_release(&queue->ring, &queue->pop.side, item->position_ + 1);
+    } else {
+        weft__mpmc_release(&queue->ring, item->position_, 1);
+    }
+    item_close(queue, item);
+    weft__bell_tell(&queue->ring.control->space, INT_MAX); /* a join may wait beside a push */
+    return 0;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+/* Whether everything below `tail` has been released; joined positions are not looked at again. */
+static int is_released_below(weft_queue *queue, uint64_t tail)
+{
+    uint64_t lap = queue->ring.mask + 1;
+    uint64_t position = weft__load_relaxed(&queue->joined); /* relaxed: a hint; words decide */
+    if (tail - position > lap)
+        position = tail - lap; /* what is older has been written over */
+    for (; position != tail; position++) {
+        /* edge ring.space (acquire): whoever had it has released it. */
+        uint64_t word = weft__load_acquire(weft__ring_word(&queue->ring, position));
+        if (word == WEFT__FREE(position) || word == WEFT__READY(position) ||
+            word == WEFT__TAKEN(position, WEFT__TAKEN_SEAT(word)) ||
+            word == WEFT__CLAIM(position, WEFT__TAKEN_SEAT(word)))
+            break;
+    }
+    weft__store_relaxed(&queue->joined, position); /* relaxed: as above */
+    return position == tail;
+}
+
+static int64_t try_join(weft_queue *queue, void *arg)
+{
+    const weft__shm_control *control = queue->ring.control;
+    (void)arg;
+    /* edge spsc.tail (acquire): what has been pushed. edge ring.claim (acquire): as well */
+    uint64_t tail = weft__load_acquire(&control->tail) & ~WEFT__CLOSED;
+    if (queue->is_spsc) {
+        /* edge spsc.space (acquire): what has been released */
+        uint64_t head = weft__load_acquire(&control->head);
+        return (int64_t)(head - tail) >= 0 ? 1 : -EAGAIN;
+    }
+    return is_released_below(queue, tail) ? 1 : -EAGAIN;
+}
+
+int weft_queue_join(weft_queue *queue, int64_t deadline)
+{
+    int64_t rc = try_join(queue, NULL);
+    if (rc == -EAGAIN)
+        rc = wait_for_space(queue, try_join, NULL, deadline);
+    return rc > 0 ? 0 : (int)rc;
+}
+
+void weft_queue_shutdown(weft_queue *queue)
+{
+    weft__shm_control *control = queue->ring.control;
+    if (queue->is_spsc) {
+        /* edge ring.close (release): what the closer has done before, pushes among it */
+        weft__store_release(&control->is_closed, 1);
+    } else {
+        (void)weft__mpmc_close(&queue->ring);
+    }
+    weft__bell_ring(&control->data, INT_MAX);
+    weft__bell_ring(&control->space, INT_MAX);
+}
+
+size_t weft_queue_size(const weft_queue *queue)
+{
+    const weft__shm_control *control = queue->ring.control;
+    uint64_t head = weft__load_relaxed(&control->head);                 /* relaxed: a snapshot */
+    uint64_t tail = weft__load_relaxed(&control->tail) & ~WEFT__CLOSED; /* relaxed: as above */
+    int64_t size = (int64_t)(tail - head);
+    if (size < 0)
+        return 0;
+    return (uint64_t)size > queue->ring.mask ? (size_t)queue->ring.mask + 1 : (size_t)size;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static uint64_t round_to_power(uint64_t value)
+{
+    uint64_t power = 2;
+    while (power < value && power < WEFT__SHM_BYTES_MAX)
+        power *= 2;
+    return power;
+}
+
+static weft__segment_spec segment_spec(const weft_queue_spec *spec)
+{
+    weft__segment_spec made = {.kind = 0};
+    if (spec == NULL)
+        return made;
+    made.kind = spec->flags & WEFT_QUEUE_ONE_TO_ONE ? WEFT__SHM_SPSC : WEFT__SHM_QUEUE;
+    made.participants = spec->participants;
+    made.elem_bytes = spec->elem_bytes;
+    made.capacity = spec->capacity == 0 ? 0 : round_to_power(spec->capacity);
+    return made;
+}
+
+int weft_queue_create(weft_queue **queue, const char *name, const weft_queue_spec *spec)
+{
+    weft__segment *segment;
+    weft__segment_spec made = segment_spec(spec);
+    if (made.capacity == 0)
+        made.capacity = CAPACITY_DEFAULT;
+    int rc = weft__segment_create(&segment, name, &made, weft__ring_fill);
+    if (rc != 0)
+        return rc;
+    weft_queue *handle = weft__queue_new(segment);
+    if (handle == NULL) {
+        weft__segment_detach(segment, 0);
+        if (name != NULL)
+            rc = weft__segment_unlink(name);
+        return rc != 0 ? rc : -ENOMEM;
+    }
+    *queue = handle;
+    return 0;
+}
+
+/* A segment that was attached becomes a queue, if it is one. */
+static int finish_attach(weft_queue **queue, weft__segment *segment)
+{
+    uint32_t kind = segment->geometry.kind;
+    int rc = kind == WEFT__SHM_QUEUE || kind == WEFT__SHM_SPSC ? 0 : -EPROTO;
+    weft_queue *handle = rc == 0 ? weft__queue_new(segment) : NULL;
+    if (handle == NULL) {
+        weft__segment_detach(segment, 0);
+        return rc == 0 ? -ENOMEM : rc;
+    }
+    *queue = handle;
+    return 0;
+}
+
+int weft_queue_open(weft_queue **queue, const char *name, const weft_queue_spec *spec)
+{
+    weft__segment *segment;
+    weft__segment_spec expected = segment_spec(spec);
+    int rc = weft__segment_open(&segment, name, &expected);
+    return rc == 0 ? finish_attach(queue, segment) : rc;
+}
+
+int weft_queue_attach(weft_queue **queue, int fd, const weft_queue_spec *spec)
+{
+    weft__segment *segment;
+    weft__segment_spec expected = segment_spec(spec);
+    int rc = weft__segment_attach(&segment, fd, &expected);
+    return rc == 0 ? finish_attach(queue, segment) : rc;
+}
+
+int weft_queue_fd(const weft_queue *queue)
+{
+    return queue->segment->fd;
+}
+
+void weft_queue_detach(weft_queue *queue)
+{
+    if (queue == NULL)
+        return;
+    weft__segment *segment = queue->segment;
+    weft__shm_control *control = queue->ring.control;
+    int is_busy = weft__load_relaxed(&queue->open_items) != 0; /* relaxed: nobody uses it */
+    uint64_t me = segment->member;
+    if (queue->is_spsc && me != 0 && !is_busy) {
+        weft__spsc_leave_role(&control->producer, me);
+        weft__spsc_leave_role(&control->consumer, me);
+    }
+    weft__segment_detach(segment, is_busy);
+    weft__free(queue);
+}
+
+int weft_queue_unlink(const char *name)
+{
+    return weft__segment_unlink(name);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* wait.c — how a queue waits: spin, sleep, look who is dead.
+ *
+ * A peer that answers at once is answered without a system call: a waiter first spins, for as long
+ * as it has paid off lately in this direction of this queue, at most some tens of microseconds.
+ * Then it arms the bell and sleeps (bell.h).
+ *
+ * A sleep ends by itself after 1, 2, 4 … at most 100 milliseconds: somebody who was killed between
+ * telling and ringing rings no more, and nothing else says that he is dead. Whoever wakes from such
+ * a sleep asks the kernel about all the others, and settles what the dead have left behind. Time
+ * decides when to ask, never who is dead.
+ *
+ * Waiting is a loop around attempts: any wake may be for nothing. */
+#include "handle.h"
+
+#include "bell.h"
+#include "hooks.h"
+#include "mpmc.h"
+#include "owner.h"
+#include "recover.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#define SPIN_NS_MAX 50000u
+#define SPIN_NS_MIN 1000u
+#define LOOK_NS_MIN WEFT_MSEC
+#define LOOK_NS_MAX (100 * WEFT_MSEC)
+#define ATTEMPTS_PER_CLOCK 16
+
+/* ---- the dead -------------------------------------------------------------------------------- */
+
+int weft__queue_has_dead(const weft_queue *queue)
+{
+    /* relaxed: a hint; what was left behind is read under the edges of recover.c */
+    return weft__load_relaxed(&queue->segment->header->deaths) !=
+           weft__load_relaxed(&queue->deaths_seen);
+}
+
+/* A round without taking a message, from these deaths on. */
+static void settle(weft_queue *queue, uint32_t deaths)
+{
+    weft__heir nobody = {.seat = WEFT__NO_SEAT};
+    weft__settled settled = WEFT__SETTLED;
+    if (!queue->is_spsc)
+        settled = weft__recover(&queue->ring, &nobody);
+    weft__members_reap(queue->segment);
+    if (settled == WEFT__SETTLED)
+        weft__store_relaxed(&queue->deaths_seen, deaths); /* relaxed: a hint of this process */
+    /* Whoever sleeps may go on, has a message to take on, or has nobody left to wait for. */
+    weft__bell_tell(&queue->ring.control->data, INT_MAX);
+    weft__bell_tell(&queue->ring.control->space, INT_MAX);
+}
+
+void weft__queue_settle(weft_queue *queue)
+{
+    uint32_t deaths = weft__load_relaxed(&queue->segment->header->deaths); /* relaxed: a hint */
+    if (deaths != weft__load_relaxed(&queue->deaths_seen))                 /* relaxed: as above */
+        settle(queue, deaths);
+}
+
+int64_t weft__queue_inherit(weft_queue *queue, uint32_t seat, uint64_t most)
+{
+    weft__heir heir = {.seat = seat, .most = most};
+    uint32_t deaths = weft__load_relaxed(&queue->segment->header->deaths); /* relaxed: a hint */
+    weft__settled settled = weft__recover(&queue->ring, &heir);
+    if (settled == WEFT__TAKEN_ON)
+        return (int64_t)heir.position;
+    weft__members_reap(queue->segment);
+    if (settled == WEFT__SETTLED)
+        weft__store_relaxed(&queue->deaths_seen, deaths); /* relaxed: a hint of this process */
+    if (heir.changes > 0)
+        weft__bell_tell(&queue->ring.control->space, INT_MAX);
+    return heir.too_long > 0 ? -EMSGSIZE : -EAGAIN;
+}
+
+/* Ask the kernel about all others, at most once a millisecond. */
+static void look(weft_queue *queue, int64_t now)
+{
+    weft__segment *segment = queue->segment;
+    int64_t last = weft__load_relaxed(&segment->looked_at); /* relaxed: a limit of rate only */
+    if (now - last < LOOK_NS_MIN || !weft__cas_relaxed(&segment->looked_at, &last, now))
+        return;
+    (void)weft__member_self(segment);
+    if (weft__members_look(segment) > 0 || weft__queue_has_dead(queue))
+        weft__queue_settle(queue);
+}
+
+/* Nobody is left who could end this wait: all others are gone, the last one by death, and this
+ * process has no other thread at the queue. */
+static int is_abandoned(const weft_queue *queue)
+{
+    const weft__segment *segment = queue->segment;
+    uint64_t me = segment->member;
+    if (queue->is_spsc) {
+        const weft__shm_control *control = queue->ring.control;
+        uint64_t peer =
+            weft__load_relaxed(queue->push.member == me ? &control->consumer : &control->producer);
+        /* relaxed: only its death is asked for */
+        if (peer != 0 && peer != me && weft__ring_member_is_dead(&queue->ring, peer))
+            return 1;
+    }
+    if (weft__load_relaxed(&segment->header->last_was_dead) == 0) /* relaxed: a hint */
+        return 0;
+    return weft__members_others(segment) == 0 && weft__seats_of_threads(segment) <= 1;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+static void learn(uint32_t *spin_ns, int64_t took_ns, int was_worth_it)
+{
+    uint32_t old = weft__load_relaxed(spin_ns); /* relaxed: an estimate */
+    uint32_t now = old / 2;
+    if (was_worth_it)
+        now = (uint32_t)(took_ns < SPIN_NS_MAX / 2 ? 2 * took_ns : SPIN_NS_MAX);
+    if (was_worth_it && now < old)
+        now = old - (old - now) / 8;
+    now = now < SPIN_NS_MIN ? SPIN_NS_MIN : now;
+    if (now != old)
+        weft__store_relaxed(spin_ns, now < SPIN_NS_MAX ? now : SPIN_NS_MAX); /* relaxed: as above */
+}
+
+/* Attempts without sleep, for as long as that is worth while. */
+static int64_t spin(weft_queue *queue, const weft__wait *wait)
+{
+    uint32_t *spin_ns = &queue->spin_ns[wait->side];
+    int64_t limit = weft__load_relaxed(spin_ns); /* relaxed: an estimate */
+    int64_t begin = weft_now(), now = begin;
+    while (now - begin < limit && now < wait->deadline) {
+        for (int i = 0; i < ATTEMPTS_PER_CLOCK; i++) {
+            weft__relax();
+            int64_t rc = wait->attempt(queue, wait->arg);
+            if (rc != -EAGAIN) {
+                learn(spin_ns, weft_now() - begin, 1);
+                return rc;
+            }
+        }
+        now = weft_now();
+    }
+    return -EAGAIN;
+}
+
+/* One sleep: what the attempt says, or -EAGAIN, and *rc why the sleep ended. */
+static int64_t sleep_once(weft_queue *queue, const weft__wait *wait, int64_t limit, int *why)
+{
+    uint32_t rung = weft__bell_arm(wait->bell);
+    int64_t rc = wait->attempt(queue, wait->arg);
+    *why = 0;
+    if (rc != -EAGAIN)
+        return rc;
+    *why = weft__hook_shared_wait(&wait->bell->rung, rung, limit);
+    return wait->attempt(queue, wait->arg);
+}
+
+static int64_t nap_ns_max(const weft_queue *queue)
+{
+    /* relaxed: set before its setter's first operation, and never again */
+    return weft__load_relaxed(&queue->segment->header->is_coarse) ? LOOK_NS_MIN : LOOK_NS_MAX;
+}
+
+static int64_t sleep_and_look(weft_queue *queue, const weft__wait *wait)
+{
+    const weft__block *block = weft__block_now();
+    int64_t nap = LOOK_NS_MIN;
+    int64_t begin = block->now();
+    for (int64_t now = begin;;) {
+        int why;
+        int64_t limit = wait->deadline - now > nap ? now + nap : wait->deadline;
+        int64_t rc = sleep_once(queue, wait, limit, &why);
+        now = block->now();
+        if (rc != -EAGAIN || why == -ECANCELED) {
+            learn(&queue->spin_ns[wait->side], now - begin, now - begin < SPIN_NS_MAX);
+            return rc != -EAGAIN ? rc : why;
+        }
+        if (why == -ETIMEDOUT) {
+            look(queue, now);
+            rc = wait->attempt(queue, wait->arg);
+            if (rc != -EAGAIN)
+                return rc;
+            if (is_abandoned(queue))
+                return -EOWNERDEAD;
+            nap = 2 * nap < nap_ns_max(queue) ? 2 * nap : nap_ns_max(queue);
+        }
+        if (now >= wait->deadline)
+            return -ETIMEDOUT;
+    }
+}
+
+int64_t weft__queue_wait(weft_queue *queue, const weft__wait *wait)
+{
+    if (weft__load_relaxed(&queue->segment->is_lost)) /* relaxed: set by this process */
+        return -EPROTO;
+    if (wait->deadline <= WEFT_POLL) {
+        look(queue, weft_now());
+        return wait->attempt(queue, wait->arg);
+    }
+    int64_t rc = spin(queue, wait);
+    return rc != -EAGAIN ? rc : sleep_and_look(queue, wait);
+}
