@@ -83,4 +83,7 @@ bool memory_is_local(const void *address, bool is_write);
 /* The newest value of a word, as the kernel reads it. */
 uint32_t memory_newest(const uint32_t *word);
 
+/* The caller is told of everything that a thread has done. */
+void memory_follow(unsigned thread);
+
 #endif

@@ -424,8 +424,9 @@ int explore_park_until(const uint32_t *word, uint32_t expected, int64_t deadline
     return 1;
 }
 
-void explore_park_wake(const uint32_t *word, int count)
+int explore_park_wake(const uint32_t *word, int count)
 {
+    int woken = 0;
     engine_point(false);
     for (unsigned i = 0; i < EXPLORE_THREADS_MAX && count > 0; i++) {
         thread *t = &run.threads[i];
@@ -434,8 +435,10 @@ void explore_park_wake(const uint32_t *word, int count)
         t->state = READY;
         t->is_waiting = false;
         count--;
+        woken++;
         engine_say("wakes T%u", i);
     }
+    return woken;
 }
 
 /* ---- for models ---------------------------------------------------------------------------- */
@@ -453,6 +456,16 @@ uint64_t explore_argument(void)
 unsigned explore_crashed(void)
 {
     return run.crashes;
+}
+
+int explore_has_died(unsigned number)
+{
+    engine_point(false);
+    if (run.threads[number].state != CRASHED)
+        return 0;
+    memory_follow(number);
+    engine_say("learns that T%u is dead", number);
+    return 1;
 }
 
 /* ---- one execution ------------------------------------------------------------------------- */

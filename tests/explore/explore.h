@@ -48,6 +48,10 @@ unsigned explore_self(void);     /* the number of the calling thread, 0 ... */
 uint64_t explore_argument(void); /* of the model that runs */
 unsigned explore_crashed(void);  /* threads that have stopped for ever */
 
+/* Ask about a thread's death as a process asks the kernel: if it has stopped for ever, all that it
+ * did happens before the answer. */
+int explore_has_died(unsigned thread);
+
 /* Memory that is watched: an access after its release is a failure, and so is memory that is left
  * over when the model ends. explore_alloc() never fails. */
 void *explore_alloc(size_t bytes);
@@ -97,6 +101,6 @@ void explore_yield(void); /* the caller waits for what another thread is to writ
 void explore_crash_point(int number);
 void explore_park_wait(const uint32_t *word, uint32_t expected);
 int explore_park_until(const uint32_t *word, uint32_t expected, int64_t deadline_ns);
-void explore_park_wake(const uint32_t *word, int count);
+int explore_park_wake(const uint32_t *word, int count); /* how many it has woken */
 
 #endif

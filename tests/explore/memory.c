@@ -454,6 +454,11 @@ void explore_membarrier(void)
     engine_say("membarrier()");
 }
 
+void memory_follow(unsigned thread)
+{
+    join(&memory.views[engine_current()], &memory.views[thread]);
+}
+
 uint32_t memory_newest(const uint32_t *address)
 {
     return (uint32_t)peek(address, sizeof *address);

@@ -16,7 +16,13 @@
 #define weft__hook_membarrier() explore_membarrier()
 #define weft__hook_park_wait(word, expected, deadline_ns)                                          \
     explore_park_until((word), (expected), (deadline_ns))
-#define weft__hook_park_wake(word, count) explore_park_wake((word), (count))
+#define weft__hook_park_wake(word, count) ((void)explore_park_wake((word), (count)))
+
+/* Between processes: the same, and the wake answers how many were asleep. */
+#define weft__hook_shared_wait(word, expected, deadline_ns)                                        \
+    explore_park_until((word), (expected), (deadline_ns))
+#define weft__hook_shared_wake(word, count) explore_park_wake((word), (count))
+#define weft__hook_shared_membarrier() explore_membarrier()
 
 #define WEFT__PANIC(what) explore_fail(EXPLORE_PLACE what)
 #define weft_assert(condition)                                                                     \
