@@ -66,12 +66,17 @@ WEFT__INLINE uint64_t weft__ring_run(const weft__ring *ring, uint64_t position, 
     return run;
 }
 
-/* What it means that the slot of the next position is not in the phase it should be: -EAGAIN full
- * or empty, -EPROTO damaged. */
-WEFT__INLINE int weft__ring_refusal(const weft__ring *ring, uint64_t position)
+/* What it means that the slot of a position is not in the phase it should be, the position being
+ * next on its side: -EAGAIN full or empty, -EPROTO damaged, 0 it is not next any more. */
+WEFT__INLINE int weft__ring_refusal(const weft__ring *ring, uint64_t position, const uint64_t *side,
+                                    uint64_t next)
 {
-    uint64_t word = weft__load_relaxed(weft__ring_word(ring, position)); /* relaxed: judged only */
-    return weft__ring_word_is_sane(ring, word, position) ? -EAGAIN : -EPROTO;
+    /* edge ring.message, ring.space (acquire): whatever has made it so has moved the side before.
+     * */
+    uint64_t word = weft__load_acquire(weft__ring_word(ring, position));
+    if (WEFT__LIKELY(weft__ring_word_is_sane(ring, word, position)))
+        return -EAGAIN;
+    return weft__load_relaxed(side) == next ? -EPROTO : 0; /* relaxed: see the edge */
 }
 
 /* Claim between `least` and `most` positions to fill, which is 1 … capacity. Returns how many, from
@@ -101,8 +106,10 @@ WEFT__INLINE int64_t weft__mpmc_claim_push(const weft__ring *ring, weft__shm_sea
         } else {
             tail = weft__load_relaxed(&ring->control->tail); /* relaxed: as above */
             if (tail == seen) {
-                rc = weft__ring_refusal(ring, seen + run);
-                break;
+                rc = weft__ring_refusal(ring, seen + run, &ring->control->tail, seen);
+                if (rc != 0)
+                    break;
+                continue;
             }
         }
         if ((tail & WEFT__CLOSED) == 0 && !weft__ring_is_progress(seen, tail))
@@ -159,14 +166,15 @@ WEFT__INLINE int weft__mpmc_take(const weft__ring *ring, weft__shm_seat *seat, u
     return won;
 }
 
-/* Nothing can be taken at `head`: empty for now, for ever, or damaged. */
+/* Nothing can be taken at `head`: empty for now, for ever, damaged, or 0 as weft__ring_refusal().
+ * */
 WEFT__INLINE int weft__mpmc_empty(const weft__ring *ring, uint64_t head)
 {
     /* edge ring.close (acquire): CLOSED: every push that was in time has claimed its position. */
     uint64_t tail = weft__load_acquire(&ring->control->tail);
     if (tail == (head | WEFT__CLOSED))
         return -EPIPE;
-    return weft__ring_refusal(ring, head);
+    return weft__ring_refusal(ring, head, &ring->control->head, head);
 }
 
 /* What to do about the word at head: how many positions to take, 0: nothing there. For pipes, from
@@ -211,7 +219,9 @@ WEFT__INLINE int64_t weft__mpmc_claim_pop(const weft__ring *ring, weft__shm_seat
             head = weft__load_relaxed(&ring->control->head); /* relaxed: as above */
             if (head == seen) {
                 rc = run < 0 ? run : weft__mpmc_empty(ring, head);
-                break;
+                if (rc != 0)
+                    break;
+                continue;
             }
         }
         if (!weft__ring_is_progress(seen, head))

@@ -47,7 +47,7 @@ static void publish(weft_queue *queue, uint64_t position, uint64_t bytes, uint64
 static int64_t try_send(weft_queue *queue, void *arg)
 {
     const outgoing *sending = arg;
-    uint64_t position, granules = weft__pipe_granules(sending->bytes);
+    uint64_t position = 0, granules = weft__pipe_granules(sending->bytes);
     int is_borrowed;
     int seat = weft__op_seat_slow(queue, &is_borrowed);
     if (seat < 0)
@@ -106,7 +106,7 @@ static void item_close(weft_queue *queue, weft_item *item)
 static int64_t try_reserve(weft_queue *queue, void *arg)
 {
     const outgoing *sending = arg;
-    uint64_t position, granules = weft__pipe_granules(sending->bytes);
+    uint64_t position = 0, granules = weft__pipe_granules(sending->bytes);
     int seat = weft__seat_take(queue->segment);
     if (seat < 0)
         return seat;
@@ -204,7 +204,7 @@ static void give_back(weft_queue *queue, uint64_t position, uint64_t granules)
 
 static int64_t receive_into(weft_queue *queue, incoming *receiving, int seat)
 {
-    uint64_t position;
+    uint64_t position = 0;
     unsigned flags;
     int64_t got = take(queue, seat, receiving->bytes, &position, &flags);
     if (got < 0)
@@ -256,7 +256,7 @@ ssize_t weft_pipe_receive(weft_pipe *pipe, void *buffer, size_t bytes, int64_t d
 static int64_t try_take(weft_queue *queue, void *arg)
 {
     weft_item *item = arg;
-    uint64_t position;
+    uint64_t position = 0;
     int seat = weft__seat_take(queue->segment);
     if (seat < 0)
         return seat;

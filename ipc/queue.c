@@ -172,7 +172,9 @@ static WEFT__NOINLINE int64_t spsc_empty(weft_queue *queue)
     uint32_t is_closed = weft__load_acquire(&queue->ring.control->is_closed);
     if (weft__spsc_ready(&queue->ring, &part->side, 1) > 0)
         return -EAGAIN;
-    return is_closed ? -EPIPE : weft__ring_refusal(&queue->ring, part->side.next);
+    if (is_closed)
+        return -EPIPE;
+    return weft__ring_refusal(&queue->ring, part->side.next, &part->side.next, part->side.next);
 }
 
 WEFT__INLINE int64_t spsc_ready(weft_queue *queue, uint64_t count)
