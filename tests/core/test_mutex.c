@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_mutex.c — a lock may be held across anything, and is had in order of arrival.
+/* test_mutex.c — a lock may be held across anything, and nobody waits for it for ever.
  *
  * The first test is the one that schedulers which run foreign work on a waiting stack cannot pass:
  * a task that holds a lock joins, and the worker has nothing better to do than a task that wants
  * the same lock. */
-#include "process.h"
-
-#include <errno.h>
-#include <pthread.h>
+#include "crew.h"
 
 #include <weft/atomic.h>
-#include <weft/sync.h>
-#include <weft/task.h>
+#include <weft/fiber.h>
 
 static const unsigned mutex_workers[] = {1, 2, 8};
 #define MUTEX_WORKERS (sizeof(mutex_workers) / sizeof(mutex_workers[0]))
@@ -114,12 +110,9 @@ typedef struct account {
 
 static void deposit(account *a, uint64_t *random)
 {
-    if (next_random(random) % 4 == 0) {
+    if (weft_mutex_lock_until(&a->lock, random_deadline(random)) != 0)
         if (weft_mutex_trylock(&a->lock) != 0)
             weft_mutex_lock(&a->lock);
-    } else {
-        weft_mutex_lock(&a->lock);
-    }
     long kept = a->value[0]++;
     if (next_random(random) % 16 == 0)
         (void)fib(3);
@@ -237,10 +230,8 @@ static void test_threads_in_order(void **state)
     (void)state;
     weft_mutex_lock(&l.lock);
     for (size_t i = 0; i < ARRIVALS; i++) {
-        uintptr_t before = weft__load_relaxed(&l.lock.state_);
         assert_int_equal(pthread_create(&threads[i], NULL, queue_up_in_thread, &l), 0);
-        while (weft__load_relaxed(&l.lock.state_) == before)
-            sleep_ns(10 * WEFT_USEC);
+        assert_true(wait_for_waiters(&l.lock.queue_, i + 1));
     }
     assert_int_equal(weft_mutex_trylock(&l.lock), -EAGAIN);
     weft_mutex_unlock(&l.lock);
@@ -248,6 +239,190 @@ static void test_threads_in_order(void **state)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     assert_int_equal(l.served, ARRIVALS);
     assert_int_equal(l.is_unfair, 0);
+}
+
+/* ---- nobody is barged past for ever ---------------------------------------------------------- */
+
+typedef struct contest {
+    weft_mutex lock;
+    unsigned has_it;
+} contest;
+
+static int want(void *arg, unsigned index)
+{
+    contest *c = arg;
+    (void)index;
+    weft_mutex_lock(&c->lock);
+    weft__store_release(&c->has_it, 1);
+    weft_mutex_unlock(&c->lock);
+    return 0;
+}
+
+/* After a millisecond an unlock hands the mutex over: it is not free for a moment. */
+static void check_hand_over(unsigned fibers)
+{
+    contest c = {.lock = WEFT_MUTEX_INIT};
+    side_crew side = {.all = {want, &c, fibers, 1 - fibers, 1}};
+    weft_mutex_lock(&c.lock);
+    start_side(&side);
+    assert_true(wait_for_waiters(&c.lock.queue_, 1));
+    sleep_ns(2 * WEFT_MSEC);
+    weft_mutex_unlock(&c.lock);
+    if (weft_mutex_trylock(&c.lock) == 0) {
+        assert_int_equal(weft__load_acquire(&c.has_it), 1);
+        weft_mutex_unlock(&c.lock);
+    }
+    end_side(&side);
+}
+
+static void test_hand_over(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 20; round++)
+        check_hand_over(round % 2);
+}
+
+WEFT_VOID_TASK(want_once, contest *, c)
+{
+    (void)want(c, 0);
+}
+
+/* Before that, whoever runs may have it: the waiter comes too late, and is in front again. */
+static int barge_past(unsigned *successes)
+{
+    contest c = {.lock = WEFT_MUTEX_INIT};
+    weft_mutex_lock(&c.lock);
+    weft_scope(group)
+    {
+        CHECK(weft_go(&group, want_once, &c) == 0);
+        weft_yield(); /* there is one worker: now it waits */
+        CHECK(count_waiters(&c.lock.queue_) == 1);
+        weft_mutex_unlock(&c.lock);
+        if (weft_mutex_trylock(&c.lock) == 0) {
+            *successes += 1;
+            weft_yield();
+            CHECK(count_waiters(&c.lock.queue_) == 1 && !c.has_it);
+            weft_mutex_unlock(&c.lock);
+        }
+    }
+    CHECK(c.has_it);
+    return 0;
+}
+
+static int check_barging(void *arg)
+{
+    unsigned successes = 0;
+    (void)arg;
+    for (int round = 0; round < 100; round++)
+        CHECK_CALL(barge_past(&successes));
+    CHECK(successes > 0); /* unless each of a hundred took a millisecond */
+    return 0;
+}
+
+static void test_barging(void **state)
+{
+    weft_config config = {.workers = 1};
+    (void)state;
+    assert_int_equal(weft_run(check_barging, NULL, &config), 0);
+}
+
+/* Whoever locks again at once, as long as somebody waits, does not keep him waiting for ever. */
+static void *hog(void *arg)
+{
+    contest *c = arg;
+    while (!weft__load_acquire(&c->has_it)) {
+        weft_mutex_lock(&c->lock);
+        compute_ns(10 * WEFT_USEC);
+        weft_mutex_unlock(&c->lock);
+    }
+    return NULL;
+}
+
+static void test_hog(void **state)
+{
+    pthread_t thread;
+    (void)state;
+    for (unsigned fibers = 0; fibers <= 1; fibers++) {
+        contest c = {.lock = WEFT_MUTEX_INIT};
+        crew one = {want, &c, fibers, 1 - fibers, 1};
+        assert_int_equal(pthread_create(&thread, NULL, hog, &c), 0);
+        assert_int_equal(run_crew(&one), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+}
+
+/* ---- giving up ------------------------------------------------------------------------------- */
+
+static int check_deadlines(void *arg)
+{
+    weft_mutex mutex = WEFT_MUTEX_INIT;
+    (void)arg;
+    CHECK(weft_mutex_lock_until(&mutex, WEFT_POLL) == 0);
+    CHECK(weft_mutex_lock_until(&mutex, WEFT_POLL) == -ETIMEDOUT);
+    int64_t deadline = weft_in(2 * WEFT_MSEC);
+    CHECK(weft_mutex_lock_until(&mutex, deadline) == -ETIMEDOUT);
+    CHECK(weft_now() >= deadline);
+    CHECK(count_waiters(&mutex.queue_) == 0);
+    weft_mutex_unlock(&mutex);
+    CHECK(weft_mutex_lock_until(&mutex, 1) == 0); /* long ago, but it is free */
+    weft_mutex_unlock(&mutex);
+    return 0;
+}
+
+static void test_deadlines(void **state)
+{
+    (void)state;
+    on_every_count(check_deadlines, NULL);
+}
+
+typedef struct waiting_room {
+    weft_mutex lock;
+    int patience;
+    int rc;
+} waiting_room;
+
+WEFT_VOID_TASK(wait_in_room, waiting_room *, room)
+{
+    if (room->patience) {
+        weft_mutex_lock(&room->lock);
+        room->rc = 0;
+    } else {
+        room->rc = weft_mutex_lock_until(&room->lock, WEFT_FOREVER);
+    }
+    if (room->rc == 0)
+        weft_mutex_unlock(&room->lock);
+}
+
+/* A cancelled scope ends a wait that can fail, and no other. */
+static int check_cancel(void *arg)
+{
+    waiting_room rooms[2] = {{WEFT_MUTEX_INIT, 0, 1}, {WEFT_MUTEX_INIT, 1, 1}};
+    (void)arg;
+    weft_mutex_lock(&rooms[0].lock);
+    weft_mutex_lock(&rooms[1].lock);
+    weft_scope(group)
+    {
+        CHECK(weft_go(&group, wait_in_room, &rooms[0]) == 0);
+        CHECK(weft_go(&group, wait_in_room, &rooms[1]) == 0);
+        while (count_waiters(&rooms[0].lock.queue_) + count_waiters(&rooms[1].lock.queue_) < 2)
+            weft_yield();
+        weft_cancel_scope(&group);
+        while (count_waiters(&rooms[0].lock.queue_) > 0)
+            weft_yield();
+        CHECK(count_waiters(&rooms[1].lock.queue_) == 1);
+        weft_mutex_unlock(&rooms[1].lock);
+    }
+    CHECK(rooms[0].rc == -ECANCELED);
+    CHECK(rooms[1].rc == 0);
+    weft_mutex_unlock(&rooms[0].lock);
+    CHECK(weft_mutex_trylock(&rooms[0].lock) == 0);
+    return 0;
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    on_mutex_workers(check_cancel, NULL);
 }
 
 /* ---- the small things ------------------------------------------------------------------------ */
@@ -349,7 +524,9 @@ int main(void)
         cmocka_unit_test(test_unlock_free),      cmocka_unit_test(test_held_across_join),
         cmocka_unit_test(test_exclusion),        cmocka_unit_test(test_fibers_in_order),
         cmocka_unit_test(test_threads_in_order), cmocka_unit_test(test_ways_out),
-        cmocka_unit_test(test_trylock),
+        cmocka_unit_test(test_trylock),          cmocka_unit_test(test_hand_over),
+        cmocka_unit_test(test_barging),          cmocka_unit_test(test_hog),
+        cmocka_unit_test(test_deadlines),        cmocka_unit_test(test_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
