@@ -101,27 +101,40 @@ static inline void on_crews(crew_member *member, void *arg, unsigned members)
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
-static inline size_t count_waiters(weft__waitq *queue)
+/* Those in the ring of `queue`. `locked` holds the word: the same, or, where one word is for two
+ * rings, that of the other. */
+static inline size_t count_waiters_under(weft__waitq *locked, const weft__waitq *queue)
 {
     size_t count = 0;
-    uint32_t state = weft__waitq_lock(queue);
+    uint32_t state = weft__waitq_lock(locked);
     const weft__sleeper *first = weft__waitq_first(queue);
     for (const weft__sleeper *one = first; one != NULL; one = one->next == first ? NULL : one->next)
         count++;
-    weft__waitq_unlock(queue, state);
+    weft__store_release(&locked->word_, state); /* edge waitq.busy (release): as it was */
     return count;
 }
 
+static inline size_t count_waiters(weft__waitq *queue)
+{
+    return count_waiters_under(queue, queue);
+}
+
 /* Wait until `count` wait in the queue. Nonzero: they do. */
-static inline int wait_for_waiters(weft__waitq *queue, size_t count)
+static inline int wait_for_waiters_under(weft__waitq *locked, const weft__waitq *queue,
+                                         size_t count)
 {
     int64_t end = weft_in(LIVENESS_NS);
-    while (count_waiters(queue) != count) {
+    while (count_waiters_under(locked, queue) != count) {
         if (weft_now() > end)
             return 0;
         sleep_ns(20 * WEFT_USEC);
     }
     return 1;
+}
+
+static inline int wait_for_waiters(weft__waitq *queue, size_t count)
+{
+    return wait_for_waiters_under(queue, queue, count);
 }
 
 /* Now with patience, now with little of it, now with none. */
