@@ -517,6 +517,18 @@ REPORTED_PAIR(__tsan_write16, PLAIN_WRITE, "plain code")
 REPORTED(__tsan_unaligned_read16, PLAIN_READ, "plain code")
 REPORTED(__tsan_unaligned_write16, PLAIN_WRITE, "plain code")
 
+/* Copies and initialisations of structures. */
+#define REPORTED_RANGE(name, kind, text)                                                           \
+    void name(void *address, unsigned long bytes);                                                 \
+    void name(void *address, unsigned long bytes)                                                  \
+    {                                                                                              \
+        for (unsigned long i = 0; i < bytes; i += 8)                                               \
+            plain((char *)address + i, kind, text);                                                \
+    }
+
+REPORTED_RANGE(__tsan_read_range, PLAIN_READ, "plain code")
+REPORTED_RANGE(__tsan_write_range, PLAIN_WRITE, "plain code")
+
 void __tsan_init(void);
 void __tsan_func_entry(void *caller);
 void __tsan_func_exit(void *caller);
