@@ -203,6 +203,34 @@ def kernel_section(report, kernel):
     return "\n".join(out)
 
 
+def duels_section(report):
+    out, last = [], None
+    for section, duel, answers in text.duel_groups(report):
+        if section["name"] != last:
+            last = section["name"]
+            out.append(f"<h2>{escape(section['title'])}</h2>")
+            versions = ", ".join(f"{name}: {version}"
+                                 for name, version in section["versions"].items())
+            out.append(f'<p class="small">{escape(versions)}</p>')
+            if section["missing"]:
+                out.append(f'<p class="warning">{escape(text.left_out(section))}</p>')
+        out.append(f"<h3>{escape(section['name'])}.{escape(duel['name'])}: "
+                   f"{escape(duel['title'])}</h3>")
+        head, rows = text.duel_table(duel, answers)
+        out.append(table(rows, head, duel_classes(duel, answers)))
+    return "".join(out)
+
+
+def duel_classes(duel, answers):
+    """The best of those that are no mere bound is shown as such, and what failed."""
+    def figure(answer):
+        return answer["quantities"][duel["figure"]]["median"]
+    rivals = [a for a in answers
+              if a["ok"] and not a["reference"] and duel["figure"] in a["quantities"]]
+    best = (max if duel["more_is_better"] else min)(rivals, key=figure, default=None)
+    return ["fail" if not a["ok"] else "met" if a is best else "" for a in answers]
+
+
 def render(report):
     """The whole page."""
     top = [f"<h1>weft: scaling report</h1><p>{escape(report['date'])}, commit "
@@ -216,6 +244,7 @@ def render(report):
     top += [f'<p class="small">{escape(note)}</p>' for note in report["notes"]]
     body = [*top, marks_section(report), losses_section(report), machine_section(report),
             *(kernel_section(report, k) for k in report["kernels"]),
+            duels_section(report),
             '<p class="small">Times are medians over all runs; spread is slowest less fastest over '
             "the median; speed-up is against the same program with one worker; ns/task is time "
             "over tasks, work included; every answer has been compared with an oracle.</p>"]

@@ -13,7 +13,8 @@ from errors import Complaint
 COMPILERS = {"gcc": "g++", "clang": "clang++"}
 
 # Settings of the user's shell must not favour anybody.
-FOREIGN_PREFIXES = ("OMP_", "KMP_", "GOMP_", "LIBOMP_", "TBB_", "WEFT_")
+FOREIGN_PREFIXES = ("OMP_", "KMP_", "GOMP_", "LIBOMP_", "TBB_", "WEFT_", "GOMAXPROCS", "GOGC",
+                    "GODEBUG", "UV_", "PYTHONASYNCIO")
 
 
 def clean_environment():
@@ -56,20 +57,25 @@ def describe_exit(code):
     return f"killed by signal {-code}" if code < 0 else f"exit status {code}"
 
 
-def call(path, arguments, timeout):
-    """Run a program; returns its JSON lines and None or what went wrong."""
+def run(command, timeout):
+    """Run a program; returns what it printed and None or what went wrong."""
     try:
-        done = subprocess.run([str(path), *map(str, arguments)], env=clean_environment(),
+        done = subprocess.run(list(map(str, command)), env=clean_environment(),
                               capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return [], f"no answer within {timeout:.0f} s"
+        return "", f"no answer within {timeout:.0f} s"
     except OSError as error:
-        return [], str(error)
-    lines = read_json_lines(done.stdout)
+        return "", str(error)
     if done.returncode == 0:
-        return lines, None
+        return done.stdout, None
     said = done.stderr.strip().splitlines()
-    return lines, (said[-1] if said else describe_exit(done.returncode))
+    return done.stdout, (said[-1] if said else describe_exit(done.returncode))
+
+
+def call(path, arguments, timeout):
+    """Run a program that prints JSON; returns its lines and None or what went wrong."""
+    output, error = run([path, *arguments], timeout)
+    return read_json_lines(output), error
 
 
 def load(path):
@@ -141,7 +147,8 @@ def configure_and_build(source, build, compiler, cxx):
                       f"-DCMAKE_C_COMPILER={compiler}", "-DCMAKE_BUILD_TYPE=Release",
                       "-DCMAKE_C_FLAGS_RELEASE=-O3 -g", "-DCMAKE_CXX_FLAGS_RELEASE=-O3 -g",
                       "-DWEFT_TESTS=OFF", "-DWEFT_EXAMPLES=OFF", "-DWEFT_TOOLS=OFF"])
-    steps.append(["cmake", "--build", build, "--target", "bench-systems", "-j", "2"])
+    steps.append(["cmake", "--build", build, "--target", "bench-systems", "bench-duels",
+                  "-j", "2"])
     for step in steps:
         done = subprocess.run(list(map(str, step)), capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -75,6 +75,77 @@ def kernel_rows(report, kernel):
     return [row_of(c, ones.get(c["program"])) for c in cells]
 
 
+# ---- duels ------------------------------------------------------------------------------------
+
+
+def with_unit(value, unit):
+    return f"{plain(value)} {'µs' if unit == 'us' else unit}".removesuffix(" -")
+
+
+def measure_of(answer):
+    """What decides for one contestant, with its unit."""
+    return with_unit(answer.median, answer.quantities[answer.duel.figure][0])
+
+
+def spread_of_quantity(quantity):
+    if not quantity or not quantity["median"] or len(quantity["values"]) < 2:
+        return "–"
+    return f"{100 * (quantity['max'] - quantity['min']) / quantity['median']:.0f} %"
+
+
+def duel_groups(report):
+    """(section, duel, answers) of every duel with an answer, in order."""
+    for section in report["duels"]["sections"]:
+        for duel in section["duels"]:
+            answers = [a for a in report["duels"]["answers"]
+                       if (a["section"], a["duel"]) == (section["name"], duel["name"])]
+            if answers:
+                yield section, duel, answers
+
+
+def duel_table(duel, answers):
+    """(head, rows): one row for each contestant, one column for each quantity."""
+    names = list(dict.fromkeys(n for a in answers for n in a["quantities"]))
+    names.sort(key=lambda n: n != duel["figure"])
+    size = any(a["size"] for a in answers)
+    head = ("contestant", *(["size"] if size else []), *names, "spread", "samples", "")
+    return head, [duel_row(a, names, duel, size) for a in answers]
+
+
+def duel_row(answer, names, duel, size):
+    found = answer["quantities"]
+    figure = found.get(duel["figure"])
+    return (answer["contestant"], *([f"{answer['size']:,}"] if size else []),
+            *(with_unit(found[n]["median"], found[n]["unit"]) if n in found else "–"
+              for n in names),
+            spread_of_quantity(figure), str(len(figure["values"])) if figure else "0",
+            "; ".join(answer["errors"]) or ("a bound, not a rival" if answer["reference"] else ""))
+
+
+def left_out(section):
+    """One line on the contestants that are not here; empty if all are."""
+    if not section["missing"]:
+        return ""
+    return "left out: " + ", ".join(f"{name} ({why})"
+                                    for name, why in section["missing"].items())
+
+
+def render_duels(report):
+    lines, last = [], None
+    for section, duel, answers in duel_groups(report):
+        if section["name"] != last:
+            last = section["name"]
+            lines += ["", section["title"]]
+            lines += [f"  {left_out(section)}"] if section["missing"] else []
+        head, rows = duel_table(duel, answers)
+        lines += ["", f"{section['name']}.{duel['name']}: {duel['title']}"]
+        lines += format_table([head, *rows])
+    return lines
+
+
+# ---- the whole --------------------------------------------------------------------------------
+
+
 def format_table(rows):
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
@@ -101,6 +172,7 @@ def render(report):
     for kernel in report["kernels"]:
         lines += ["", f"{kernel['kernel']}: {kernel['title']}"]
         lines += format_table([COLUMNS, *kernel_rows(report, kernel["kernel"])])
+    lines += render_duels(report)
     rows = [(m["what"], value_of(m), limit_of(m), m["verdict"]) for m in report["marks"]]
     if rows:
         lines += ["", "marks", *format_table([("", "measured", "limit", ""), *rows])]

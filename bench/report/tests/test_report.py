@@ -221,6 +221,7 @@ class Page(unittest.TestCase):
             "watch": {"load_before": 0, "load_after": 0, "seconds": 1, "foreign_share": 0,
                       "steal_share": 0},
             "systems": [], "cells": [c.as_dict() for c in cells], "probes": {},
+            "duels": {"sections": [], "answers": []},
             "kernels": [{"kernel": "fib", "title": "f", "needs_data": False}],
             "marks": [m.as_dict() for m in checked],
             "losses": marks.losses(results, checked),

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""check.py — plays every duel of one contestant, briefly.
+
+Usage: check.py COMMAND...
+
+Fails when a duel fails, when it prints anything but `quantity value unit`, or when it leaves a
+process or a name in shared memory behind.
+"""
+
+import math
+import os
+import subprocess
+import sys
+
+SECONDS, SIZE = "0.01", "1000"
+
+
+def processes():
+    """Who lives in the session that was made for the contestant."""
+    found = set()
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z":
+            found.add((int(fields[3]), int(entry)))
+    return found
+
+
+def complaint(command, duel):
+    """What is wrong with one duel, or None."""
+    names = set(os.listdir("/dev/shm"))
+    with subprocess.Popen([*command, duel, SECONDS, SIZE], stdout=subprocess.PIPE, text=True,
+                          start_new_session=True) as process:
+        output = process.communicate()[0]
+    if process.returncode != 0:
+        return f"exit status {process.returncode}"
+    if not output:
+        return "said nothing"
+    for line in output.splitlines():
+        words = line.split()
+        if len(words) != 3 or not math.isfinite(float(words[1])):
+            return f"not a quantity: {line!r}"
+    left = [pid for session, pid in processes() if session == process.pid]
+    if left:
+        return f"processes left behind: {left}"
+    new = [n for n in set(os.listdir("/dev/shm")) - names if n.startswith(("weft", "duel"))]
+    return f"left in /dev/shm: {new}" if new else None
+
+
+def main(command):
+    listed = subprocess.run([*command, "--list"], capture_output=True, text=True, check=True)
+    duels = listed.stdout.splitlines()[1:]
+    wrong = {duel: complaint(command, duel) for duel in duels}
+    for duel in duels:
+        print(f"{duel}: {wrong[duel] or 'ok'}")
+    return 1 if not duels or any(wrong.values()) else 0
+
+
+sys.exit(main(sys.argv[1:]))

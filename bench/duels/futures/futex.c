@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* futex.c — what the kernel charges for waking a thread that sleeps and being woken by it: no
+ * pool can do better once everybody sleeps. */
+#include "../duel.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <weft/atomic.h>
+
+#define ASLEEP_US 5000
+
+static uint32_t asked;
+static uint32_t answered;
+
+static void wait_until(uint32_t *word, uint32_t value)
+{
+    uint32_t seen;
+    while ((seen = weft__load_acquire(word)) != value)
+        syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+static void set_and_wake(uint32_t *word, uint32_t value)
+{
+    weft__store_release(word, value);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void *answer(void *argument)
+{
+    (void)argument;
+    for (uint32_t i = 1;; i++) {
+        wait_until(&asked, i);
+        set_and_wake(&answered, i);
+    }
+    return NULL;
+}
+
+static void duel_asleep(const duel_request *request)
+{
+    pthread_t thread;
+    int64_t deadline = duel_deadline_ns(request->seconds);
+    duel_samples samples = duel_samples_make(100000);
+    duel_need(pthread_create(&thread, NULL, answer, NULL) == 0, "pthread_create");
+    for (uint32_t i = 1; duel_now_ns() < deadline || i <= 5; i++) {
+        duel_sleep_us(ASLEEP_US);
+        int64_t begin = duel_now_ns();
+        set_and_wake(&asked, i);
+        wait_until(&answered, i);
+        duel_samples_add(&samples, 1e-3 * (double)(duel_now_ns() - begin));
+    }
+    duel_samples_print(&samples, "us");
+}
+
+int main(int argc, char **argv)
+{
+    static const duel duels[] = {{"asleep", duel_asleep}, {NULL, NULL}};
+    return duel_main(argc, argv, "the kernel's futex", duels);
+}
