@@ -169,13 +169,13 @@ def few_runs(cells):
 
 def few_visits(answers):
     """The same for duels."""
-    few = [a for a in answers if a.ok and len(a.values) < 5]
+    few = [a for a in answers if a.ok and len(a.values_of(a.figure)) < 5]
     if not few:
         return []
-    least = min(few, key=lambda a: len(a.values))
+    least = min(few, key=lambda a: len(a.values_of(a.figure)))
     return [f"{len(few)} of {len(answers)} answers in duels rest on fewer than five samples, for "
             f"want of time; the fewest: {least.section}.{least.duel.name}, "
-            f"{least.contestant.name}, {len(least.values)}"]
+            f"{least.contestant.name}, {len(least.values_of(least.figure))}"]
 
 
 def describe_duels(answers, contestants, missing):
@@ -185,7 +185,7 @@ def describe_duels(answers, contestants, missing):
         "name": s.name, "title": s.title, "missing": missing.get(s.name, {}),
         "versions": {c.name: contestants[s.name, c.name].version
                      for c in s.contestants if (s.name, c.name) in contestants},
-        "duels": [{"name": d.name, "title": d.title, "figure": d.figure,
+        "duels": [{"name": d.name, "title": d.title, "figures": d.figures,
                    "more_is_better": d.more_is_better}
                   for d in s.duels if (s.name, d.name) in held],
     } for s in duels.SECTIONS if any(name == s.name for name, _ in held)]

@@ -26,7 +26,8 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Duel:
-    """One question. `figure` is the quantity that decides; the others stand beside it."""
+    """One question. `figure` is the quantity that decides; the others stand beside it. Where it
+    begins with `near`, figures measured at another distance are compared among themselves."""
 
     name: str
     title: str
@@ -35,6 +36,13 @@ class Duel:
     full: tuple
     more_is_better: bool = False
     largest: dict = field(default_factory=dict)  # for contestants that cannot take the whole size
+
+    @property
+    def figures(self):
+        """All quantities that decide, each among themselves."""
+        if not self.figure.startswith("near"):
+            return (self.figure,)
+        return tuple(self.figure.replace("near", distance) for distance in ("near", "far", "any"))
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,104 @@ FUTURES = Section(
              "result", "p50", (0.05, 0), (1, 0)),
     ))
 
-SECTIONS = (FUTURES,)
+FIBERS = Section(
+    "fibers", "Fibers: one worker, unless the duel says otherwise", (
+        Contestant("weft", ("fibers-weft",), OURS),
+        Contestant("go", ("fibers-go",), "needs golang-go"),
+        Contestant("boost", ("fibers-boost",), "needs libboost-fiber-dev"),
+        Contestant("st", ("fibers-st",), "needs libst-dev"),
+        Contestant("asyncio", ("fibers/asyncio_tasks.py",), "needs python3"),
+        Contestant("libuv", ("fibers-uv",), "needs libuv1-dev"),
+        Contestant("ucontext", ("fibers-ucontext",), OURS),
+        Contestant("futex", ("futures-futex",), OURS, reference=True),
+    ), (
+        Duel("switch", "a bare switch, three calls deep, without a scheduler", "each",
+             (0.05, 0), (0.5, 0)),
+        Duel("yield", "two fibers give way to each other", "each", (0.05, 0), (0.5, 0)),
+        Duel("start", "start, run and join of a fiber that does not block", "each",
+             (0.05, 0), (0.5, 0)),
+        Duel("start-block", "start, run and join of a fiber that blocks once", "each",
+             (0.05, 0), (0.5, 0)),
+        Duel("pingpong", "one way of a ping-pong through channels or the like", "each",
+             (0.05, 0), (0.5, 0)),
+        Duel("pair", "one way of a ping-pong between two workers", "each", (0.1, 0), (1, 0)),
+        Duel("thread", "one way of a ping-pong between a fiber and a plain thread", "each",
+             (0.1, 0), (1, 0)),
+        Duel("asleep", "from a plain thread to a fiber and back, everybody asleep", "p50",
+             (0.1, 0), (1, 0)),
+        Duel("memory", "resident memory of a blocked fiber", "bytes",
+             (0, 100_000), (0, 1_000_000), largest={"boost": 100_000, "asyncio": 20_000}),
+        Duel("sleepers", "so many fibers sleep 10 ms, ten times over: 100 ms at best", "wall",
+             (0, 10_000), (0, 100_000), largest={"asyncio": 5_000}),
+    ))
+
+IO = Section(
+    "io", "I/O: an echo server on loopback, on one processor, its clients on another", (
+        *(Contestant(f"weft-{reactor}", ("io-load", "io-weft", f"--{reactor}"), OURS)
+          for reactor in ("epoll", "uring")),
+        Contestant("epoll", ("io-load", "io-epoll"), OURS),
+        Contestant("uring", ("io-load", "io-uring"), "needs liburing-dev"),
+        Contestant("libuv", ("io-load", "io-uv"), "needs libuv1-dev"),
+        Contestant("go", ("io-load", "io-go"), "needs golang-go"),
+        Contestant("asyncio", ("io-load", "io/asyncio_echo.py"), "needs python3"),
+    ), (
+        Duel("echo", "64 connections with a request of 64 bytes each on its way", "rate",
+             (0.3, 0), (2, 0), more_is_better=True),
+        Duel("idle", "resident memory of the server for an idle connection", "bytes",
+             (0, 2_000), (0, 10_000)),
+    ))
+
+IPC = Section(
+    "ipc", "Rings between processes on two processors, by how far those are from each other", (
+        Contestant("weft", ("ipc-weft",), OURS),
+        Contestant("cached", ("ipc-cached",), OURS),
+        Contestant("boost", ("ipc-boost",), "needs libboost-dev"),
+        Contestant("ck", ("ipc-ck",), "needs libck-dev"),
+        Contestant("ck-mpmc", ("ipc-ck_mpmc",), "needs libck-dev"),
+        Contestant("vyukov", ("ipc-vyukov",), OURS),
+        Contestant("robust", ("ipc-robust",), OURS),
+        Contestant("pipe", ("ipc-pipe",), OURS),
+        Contestant("mp.Pipe", ("ipc/multiprocessing_queue.py", "--pipe"), "needs python3"),
+        Contestant("mp.Queue", ("ipc/multiprocessing_queue.py", "--queue"), "needs python3"),
+        Contestant("futex", ("ipc-futex",), OURS, reference=True),
+    ), (
+        Duel("8", "messages of 8 bytes, one sender, one receiver", "near", (0.1, 0), (1, 0),
+             more_is_better=True),
+        Duel("batch", "messages of 8 bytes in batches of 64", "near", (0.1, 0), (1, 0),
+             more_is_better=True),
+        Duel("64", "messages of 64 bytes", "near", (0.1, 0), (1, 0), more_is_better=True),
+        Duel("1k", "messages of 1 KiB, copied in and out", "near", (0.1, 0), (1, 0),
+             more_is_better=True),
+        Duel("in-place", "messages of 1 KiB, written and read where they lie", "near",
+             (0.1, 0), (1, 0), more_is_better=True),
+        Duel("64k", "messages of 64 KiB, copied in and out", "near", (0.1, 0), (1, 0),
+             more_is_better=True),
+        Duel("round-trip", "8 bytes there and back, both sides spinning", "near.p50",
+             (0.1, 0), (1, 0)),
+        Duel("waiting", "8 bytes there and back with calls that sleep, answered at once",
+             "near.p50", (0.1, 0), (1, 0)),
+        Duel("cold", "the same after a rest, both sides asleep", "p50", (0.1, 0), (1, 0)),
+        Duel("mpmc", "messages of 8 bytes, two senders and two receivers on two processors",
+             "near", (0.1, 0), (1, 0), more_is_better=True),
+    ))
+
+PROCESSES = Section(
+    "processes", "Processes, and pools of two of them", (
+        Contestant("weft", ("processes-weft",), OURS),
+        Contestant("python", ("processes/pool.py",), "needs python3"),
+        Contestant("fork", ("processes-fork",), OURS, reference=True),
+    ), (
+        Duel("start", "start and join of a process that does nothing", "p50", (0.1, 0), (1, 0)),
+        Duel("once", "a pool is made, used once and shut down", "p50", (0.1, 0), (1, 0)),
+        Duel("asleep", "submit and result of an empty task, everybody asleep", "p50",
+             (0.1, 0), (1, 0)),
+        Duel("awake", "submit and result of an empty task, one after the other", "p50",
+             (0.1, 0), (1, 0)),
+        Duel("throughput", "empty tasks, a thousand in flight", "rate", (0.1, 0), (1, 0),
+             more_is_better=True),
+    ))
+
+SECTIONS = (FUTURES, FIBERS, IO, IPC, PROCESSES)
 
 
 # ---- what came out ----------------------------------------------------------------------------
@@ -96,12 +201,16 @@ class Answer:
         return bool(self.quantities) and not self.errors
 
     @property
-    def values(self):
-        return self.quantities.get(self.duel.figure, ("", []))[1]
+    def figure(self):
+        """The first figure it has, or none."""
+        return next((f for f in self.duel.figures if f in self.quantities), None)
 
-    @property
-    def median(self):
-        return statistics.median(self.values) if self.values else None
+    def values_of(self, quantity):
+        return self.quantities.get(quantity, ("", []))[1]
+
+    def median_of(self, quantity):
+        values = self.values_of(quantity)
+        return statistics.median(values) if values else None
 
     def take(self, lines, error):
         self.visits += 1
@@ -117,7 +226,7 @@ class Answer:
             "section": self.section, "duel": self.duel.name,
             "contestant": self.contestant.name, "reference": self.contestant.reference,
             "size": self.size, "visits": self.visits, "ok": self.ok, "errors": self.errors,
-            "figure": self.duel.figure, "more_is_better": self.duel.more_is_better,
+            "figure": self.figure, "more_is_better": self.duel.more_is_better,
             "quantities": {
                 name: {"unit": unit, "median": statistics.median(values), "min": min(values),
                        "max": max(values), "values": values}

@@ -223,11 +223,12 @@ def duels_section(report):
 
 def duel_classes(duel, answers):
     """The best of those that are no mere bound is shown as such, and what failed."""
-    def figure(answer):
-        return answer["quantities"][duel["figure"]]["median"]
-    rivals = [a for a in answers
-              if a["ok"] and not a["reference"] and duel["figure"] in a["quantities"]]
-    best = (max if duel["more_is_better"] else min)(rivals, key=figure, default=None)
+    def value(answer):
+        return answer["quantities"][figure]["median"]
+    rivals = [a for a in answers if a["ok"] and not a["reference"] and a["figure"]]
+    figure = next((f for f in duel["figures"] if any(f in a["quantities"] for a in rivals)), None)
+    rivals = [a for a in rivals if figure in a["quantities"]]
+    best = (max if duel["more_is_better"] else min)(rivals, key=value, default=None)
     return ["fail" if not a["ok"] else "met" if a is best else "" for a in answers]
 
 

@@ -82,9 +82,9 @@ def with_unit(value, unit):
     return f"{plain(value)} {'µs' if unit == 'us' else unit}".removesuffix(" -")
 
 
-def measure_of(answer):
-    """What decides for one contestant, with its unit."""
-    return with_unit(answer.median, answer.quantities[answer.duel.figure][0])
+def measure_of(answer, quantity):
+    """One quantity of a contestant, with its unit."""
+    return with_unit(answer.median_of(quantity), answer.quantities[quantity][0])
 
 
 def spread_of_quantity(quantity):
@@ -106,15 +106,15 @@ def duel_groups(report):
 def duel_table(duel, answers):
     """(head, rows): one row for each contestant, one column for each quantity."""
     names = list(dict.fromkeys(n for a in answers for n in a["quantities"]))
-    names.sort(key=lambda n: n != duel["figure"])
+    names.sort(key=lambda n: duel["figures"].index(n) if n in duel["figures"] else len(names))
     size = any(a["size"] for a in answers)
     head = ("contestant", *(["size"] if size else []), *names, "spread", "samples", "")
-    return head, [duel_row(a, names, duel, size) for a in answers]
+    return head, [duel_row(a, names, size) for a in answers]
 
 
-def duel_row(answer, names, duel, size):
+def duel_row(answer, names, size):
     found = answer["quantities"]
-    figure = found.get(duel["figure"])
+    figure = found.get(answer["figure"])
     return (answer["contestant"], *([f"{answer['size']:,}"] if size else []),
             *(with_unit(found[n]["median"], found[n]["unit"]) if n in found else "–"
               for n in names),

@@ -40,7 +40,7 @@ class Lines(unittest.TestCase):
     def test_samples_of_all_visits_are_pooled(self):
         made = answer("weft", FAST, 3.0, 1.0)
         made.take([("each", 8.0, "ns")], None)
-        self.assertEqual((made.median, made.visits, made.ok), (3.0, 2, True))
+        self.assertEqual((made.median_of("each"), made.visits, made.ok), (3.0, 2, True))
 
     def test_silence_and_failure_are_errors(self):
         self.assertEqual(answer("weft", FAST).errors, ["said nothing"])
@@ -151,7 +151,8 @@ class Verdicts(unittest.TestCase):
             answer("bound", FAST, 1.0),
             answer("weft", RATE, 10.0), answer("slow", RATE, 30.0)])
         self.assertEqual(len(duel_marks.lost_duels(results)), 1)
-        self.assertIn("things, rate: slow is 200 % better", duel_marks.lost_duels(results)[0])
+        self.assertIn("things.rate: slow is 200 % better (rate 30 ns against 10 ns)",
+                      duel_marks.lost_duels(results)[0])
 
     def test_a_better_best_run_is_no_loss(self):
         self.assertEqual(duel_marks.lost([9.0, 30.0, 31.0], [10.0, 20.0, 21.0], False), 0)

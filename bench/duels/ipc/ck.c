@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* ck.c — a contestant: the rings of Concurrency Kit for one sender and one receiver, which copy
+ * messages of any size. */
+#include "pair.h"
+
+#include <ck_ring.h>
+
+typedef struct contest_ring {
+    struct ck_ring ring;
+    char fill[128];
+    char places[];
+} contest_ring;
+
+static contest_ring *contest_create(size_t bytes, size_t slots)
+{
+    contest_ring *made = (contest_ring *)pair_share(sizeof *made + bytes * slots);
+    ck_ring_init(&made->ring, (unsigned)slots);
+    return made;
+}
+
+static inline int contest_push(contest_ring *ring, const void *sent, size_t bytes)
+{
+    return _ck_ring_enqueue_sp(&ring->ring, ring->places, sent, (unsigned)bytes, NULL);
+}
+
+static inline int contest_pop(contest_ring *ring, void *received, size_t bytes)
+{
+    return _ck_ring_dequeue_sc(&ring->ring, ring->places, received, (unsigned)bytes);
+}
+
+#include "ring.h"
+
+int main(int argc, char **argv)
+{
+    return duel_main(argc, argv, "Concurrency Kit, one to one", ring_duels);
+}
