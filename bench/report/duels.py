@@ -74,7 +74,7 @@ FUTURES = Section(
         Duel("throughput", "empty tasks submitted by one plain thread, a thousand in flight",
              "rate", (0.1, 0), (1, 0), more_is_better=True),
         Duel("memory", "resident memory of a future in flight", "bytes",
-             (0, 1_000_000), (0, 1_000_000), largest={"python": 50_000}),
+             (0, 200_000), (0, 1_000_000), largest={"python": 50_000}),
         Duel("waiters", "one completion until the last of 64 plain threads that wait has the "
              "result", "p50", (0.05, 0), (1, 0)),
     ))
@@ -105,9 +105,9 @@ FIBERS = Section(
         Duel("asleep", "from a plain thread to a fiber and back, everybody asleep", "p50",
              (0.1, 0), (1, 0)),
         Duel("memory", "resident memory of a blocked fiber", "bytes",
-             (0, 100_000), (0, 1_000_000), largest={"boost": 100_000, "asyncio": 20_000}),
+             (0, 20_000), (0, 1_000_000), largest={"boost": 100_000}),
         Duel("sleepers", "so many fibers sleep 10 ms, ten times over: 100 ms at best", "wall",
-             (0, 10_000), (0, 100_000), largest={"asyncio": 5_000}),
+             (0, 10_000), (0, 100_000), largest={"asyncio": 2_000}),
     ))
 
 IO = Section(
@@ -123,7 +123,7 @@ IO = Section(
         Duel("echo", "64 connections with a request of 64 bytes each on its way", "rate",
              (0.3, 0), (2, 0), more_is_better=True),
         Duel("idle", "resident memory of the server for an idle connection", "bytes",
-             (0, 2_000), (0, 10_000)),
+             (0, 500), (0, 10_000)),
     ))
 
 IPC = Section(
