@@ -196,25 +196,33 @@ static inline void duel_samples_print(duel_samples *samples, const char *unit)
 }
 
 /* Time `run(n, argument)` in batches that grow until one takes a tenth of the time there is, then
- * go on until it is over; print the median batch as nanoseconds for one of the n operations. */
+ * go on until it is over. For one of the n operations, in the median batch: `each`, nanoseconds
+ * that passed, and `cpu`, processor time of the whole process. */
 static inline void duel_each(const duel_request *request, void (*run)(long n, void *argument),
                              void *argument)
 {
     int64_t deadline = duel_deadline_ns(request->seconds);
     double wanted = 1e8 * request->seconds;
-    duel_samples batches = duel_samples_make(1000);
+    duel_samples walls = duel_samples_make(1000);
+    duel_samples cpus = duel_samples_make(1000);
     long n = 16;
     do {
+        int64_t cpu = duel_cpu_ns();
         int64_t begin = duel_now_ns();
         run(n, argument);
         double took = (double)(duel_now_ns() - begin);
-        if (took < 0.5 * wanted && duel_now_ns() < deadline)
+        if (took < 0.5 * wanted && duel_now_ns() < deadline) {
             n *= took < 0.05 * wanted ? 8 : 2;
-        else if (!duel_samples_add(&batches, took / (double)n))
+            continue;
+        }
+        duel_samples_add(&cpus, (double)(duel_cpu_ns() - cpu) / (double)n);
+        if (!duel_samples_add(&walls, took / (double)n))
             break;
-    } while (duel_now_ns() < deadline || batches.count == 0);
-    duel_value("each", duel_samples_quantile(&batches, 0.5), "ns");
-    free(batches.values);
+    } while (duel_now_ns() < deadline || walls.count == 0);
+    duel_value("each", duel_samples_quantile(&walls, 0.5), "ns");
+    duel_value("cpu", duel_samples_quantile(&cpus, 0.5), "ns");
+    free(walls.values);
+    free(cpus.values);
 }
 
 /* ---- the process -------------------------------------------------------------------------- */

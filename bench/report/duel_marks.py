@@ -136,7 +136,7 @@ def io_marks(results):
 
 def ipc_marks(results):
     """Absolute limits hold for processors that are near each other."""
-    s = Section(results, "ipc")
+    s = Section(results, "ipc", ours=("weft", "weft-mpmc"))
     return [
         s.no_less("8 bytes: messages a second over the best peer's, near", "8", "near", None),
         s.at_least("8 bytes in batches, near", "batch", "near", 300, " M/s"),

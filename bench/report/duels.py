@@ -106,7 +106,7 @@ FIBERS = Section(
              (0.1, 0), (1, 0)),
         Duel("memory", "resident memory of a blocked fiber", "bytes",
              (0, 20_000), (0, 1_000_000), largest={"boost": 100_000}),
-        Duel("sleepers", "so many fibers sleep 10 ms, ten times over: 100 ms at best", "wall",
+        Duel("sleepers", "so many fibers sleep 10 ms, ten times over: 100 ms at best", "cpu",
              (0, 10_000), (0, 100_000), largest={"asyncio": 2_000}),
     ))
 
@@ -129,6 +129,7 @@ IO = Section(
 IPC = Section(
     "ipc", "Rings between processes on two processors, by how far those are from each other", (
         Contestant("weft", ("ipc-weft",), OURS),
+        Contestant("weft-mpmc", ("ipc-weft_mpmc",), OURS),
         Contestant("cached", ("ipc-cached",), OURS),
         Contestant("boost", ("ipc-boost",), "needs libboost-dev"),
         Contestant("ck", ("ipc-ck",), "needs libck-dev"),

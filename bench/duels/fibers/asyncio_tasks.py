@@ -16,17 +16,8 @@ SLEEPS = 10
 
 async def each(seconds, run):
     """duel.each() for a coroutine."""
-    deadline = time.monotonic() + seconds
-    batches, n = [], 2
-    while time.monotonic() < deadline or not batches:
-        begin = time.monotonic()
+    for n in duel.Batches(seconds):
         await run(n)
-        took = time.monotonic() - begin
-        if took < 0.05 * seconds and time.monotonic() < deadline:
-            n *= 2
-        else:
-            batches.append(1e9 * took / n)
-    duel.value("each", duel.quantile(batches, 0.5), "ns")
 
 
 async def yield_many(n):

@@ -37,8 +37,10 @@ static void contest_run(void *(*function)(void *), void *argument)
     function(argument); // the thread's first function is a fiber already
 }
 
-static void contest_start(contest_fiber *fiber, void *(*function)(void *), void *argument)
+static void contest_start(int group, contest_fiber *fiber, void *(*function)(void *),
+                          void *argument)
 {
+    (void)group;
     new (fiber->bytes) boost::fibers::fiber(boost::fibers::launch::dispatch, std::allocator_arg,
                                             stacks, function, argument);
 }

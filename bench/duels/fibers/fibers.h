@@ -3,7 +3,8 @@
  *
  *     contest_run(function, argument)        run `void *function(void *)` as a fiber, on one worker
  *     contest_fiber                          a handle
- *     contest_start(&fiber, function, argument), contest_join(&fiber)
+ *     contest_scope(group) { ... }           what owns the fibers started in it, if there is such
+ *     contest_start(group, &fiber, function, argument), contest_join(&fiber)
  *     contest_yield(), contest_sleep_us(us); CONTEST_NO_YIELD: it has no yield
  *     contest_baton                          whoever takes it waits until somebody passes it
  *     contest_baton_init(&baton), contest_pass(&baton), contest_take(&baton)
@@ -17,6 +18,10 @@
  *
  * and one whose batons plain threads may pass and take defines CONTEST_THREADS as well. */
 #include <weft/atomic.h>
+
+#ifndef contest_scope
+#define contest_scope(group) for (int group = 1; group; group = 0)
+#endif
 
 #define BLOCKED 1000000
 #define SLEEPERS 100000
@@ -39,9 +44,12 @@ static void yield_in_turn(long n, void *argument)
     long half = n / 2;
     contest_fiber other;
     (void)argument;
-    contest_start(&other, yield_many, &half);
-    yield_many(&half);
-    contest_join(&other);
+    contest_scope(group)
+    {
+        contest_start(group, &other, yield_many, &half);
+        yield_many(&half);
+        contest_join(&other);
+    }
 }
 
 static void *measure_yield(void *request)
@@ -73,8 +81,11 @@ static void start_and_join(long n, void *argument)
     began = 0;
     for (long i = 0; i < n; i++) {
         contest_fiber fiber;
-        contest_start(&fiber, count_one, &began);
-        contest_join(&fiber);
+        contest_scope(group)
+        {
+            contest_start(group, &fiber, count_one, &began);
+            contest_join(&fiber);
+        }
     }
     duel_equal("fibers run", began, n);
 }
@@ -104,10 +115,13 @@ static void start_block_join(long n, void *argument)
     began = 0;
     for (long i = 0; i < n; i++) {
         contest_fiber fiber;
-        contest_start(&fiber, count_after_taking, &began);
-        contest_take(&arrived); /* a child that did not begin at once does so now */
-        contest_pass(&go_on);
-        contest_join(&fiber);
+        contest_scope(group)
+        {
+            contest_start(group, &fiber, count_after_taking, &began);
+            contest_take(&arrived); /* a child that did not begin at once does so now */
+            contest_pass(&go_on);
+            contest_join(&fiber);
+        }
     }
     duel_equal("fibers run", began, n);
 }
@@ -149,9 +163,12 @@ static void play(long n, void *argument)
     long half = n / 2;
     contest_fiber other;
     (void)argument;
-    contest_start(&other, answer_pings, &half);
-    send_pings(&half);
-    contest_join(&other);
+    contest_scope(group)
+    {
+        contest_start(group, &other, answer_pings, &half);
+        send_pings(&half);
+        contest_join(&other);
+    }
 }
 
 static void *measure_pingpong(void *request)
@@ -245,6 +262,16 @@ static void *block_at_gate(void *argument)
     return NULL;
 }
 
+static void say_memory(long count, long rss_kib, long tables_kib)
+{
+    rss_kib = duel_status_kib("VmRSS:") - rss_kib;
+    tables_kib = duel_status_kib("VmPTE:") - tables_kib;
+    duel_value("bytes", 1024.0 * (double)rss_kib / (double)count, "B");
+    duel_value("tables", 1024.0 * (double)tables_kib / (double)count, "B");
+    duel_value("mappings", (double)duel_mappings(), "-");
+    duel_equal("fibers that passed a closed gate", passed, 0);
+}
+
 static void *measure_memory(void *argument)
 {
     const duel_request *request = (const duel_request *)argument;
@@ -254,19 +281,18 @@ static void *measure_memory(void *argument)
     contest_gate_init(&gate);
     contest_baton_init(&all_blocked);
     to_block = count;
-    long before = duel_status_kib("VmRSS:");
-    long tables = duel_status_kib("VmPTE:");
-    for (long i = 0; i < count; i++)
-        contest_start(&fibers[i], block_at_gate, NULL);
-    contest_take(&all_blocked);
-    duel_value("bytes", 1024.0 * (double)(duel_status_kib("VmRSS:") - before) / (double)count, "B");
-    duel_value("tables", 1024.0 * (double)(duel_status_kib("VmPTE:") - tables) / (double)count,
-               "B");
-    duel_value("mappings", (double)duel_mappings(), "-");
-    duel_equal("fibers that passed a closed gate", passed, 0);
-    contest_gate_open(&gate);
-    for (long i = 0; i < count; i++)
-        contest_join(&fibers[i]);
+    long rss_kib = duel_status_kib("VmRSS:");
+    long tables_kib = duel_status_kib("VmPTE:");
+    contest_scope(group)
+    {
+        for (long i = 0; i < count; i++)
+            contest_start(group, &fibers[i], block_at_gate, NULL);
+        contest_take(&all_blocked);
+        say_memory(count, rss_kib, tables_kib);
+        contest_gate_open(&gate);
+        for (long i = 0; i < count; i++)
+            contest_join(&fibers[i]);
+    }
     duel_equal("fibers that passed the gate", passed, count);
     free(fibers);
     return NULL;
@@ -293,10 +319,13 @@ static void *measure_sleepers(void *argument)
     contest_fiber *fibers = (contest_fiber *)duel_alloc((size_t)count * sizeof *fibers);
     int64_t begin = duel_now_ns();
     int64_t cpu = duel_cpu_ns();
-    for (long i = 0; i < count; i++)
-        contest_start(&fibers[i], sleep_again_and_again, NULL);
-    for (long i = 0; i < count; i++)
-        contest_join(&fibers[i]);
+    contest_scope(group)
+    {
+        for (long i = 0; i < count; i++)
+            contest_start(group, &fibers[i], sleep_again_and_again, NULL);
+        for (long i = 0; i < count; i++)
+            contest_join(&fibers[i]);
+    }
     duel_value("wall", 1e-6 * (double)(duel_now_ns() - begin), "ms");
     duel_value("cpu", (double)(duel_cpu_ns() - cpu) / (double)(SLEEPS * count), "ns");
     duel_equal("sleeps", sleeps, SLEEPS * count);

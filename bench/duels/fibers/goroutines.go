@@ -36,20 +36,23 @@ func value(quantity string, number float64, unit string) {
 func each(seconds float64, run func(n int64)) {
 	deadline := time.Now().Add(time.Duration(1e9 * seconds))
 	wanted := 1e8 * seconds
-	var batches []float64
+	var walls, cpus []float64
 	n := int64(16)
-	for time.Now().Before(deadline) || len(batches) == 0 {
-		begin := time.Now()
+	for time.Now().Before(deadline) || len(walls) == 0 {
+		begin, used := time.Now(), cpu()
 		run(n)
 		took := float64(time.Since(begin).Nanoseconds())
 		if took < 0.5*wanted && time.Now().Before(deadline) {
 			n *= 2
 		} else {
-			batches = append(batches, took/float64(n))
+			walls = append(walls, took/float64(n))
+			cpus = append(cpus, (cpu()-used)/float64(n))
 		}
 	}
-	sort.Float64s(batches)
-	value("each", batches[len(batches)/2], "ns")
+	sort.Float64s(walls)
+	sort.Float64s(cpus)
+	value("each", walls[len(walls)/2], "ns")
+	value("cpu", cpus[len(cpus)/2], "ns")
 }
 
 func yield(seconds float64, size int64) {

@@ -24,8 +24,10 @@ static void contest_run(void *(*function)(void *), void *argument)
     function(argument);
 }
 
-static void contest_start(contest_fiber *fiber, void *(*function)(void *), void *argument)
+static void contest_start(int group, contest_fiber *fiber, void *(*function)(void *),
+                          void *argument)
 {
+    (void)group;
     *fiber = st_thread_create(function, argument, 1, STACK_BYTES);
     duel_need(*fiber != NULL, "st_thread_create");
 }
