@@ -42,7 +42,7 @@ static void finish(weft_procpool *pool, uint32_t index, weft_future *future)
         weft_future_fail(future, record->code, "%.*s", (int)bytes, (const char *)record->task);
         return;
     }
-    const char *task = weft__segment_task(&pool->segment, index, record->is_large != 0);
+    const char *task = weft__pool_segment_task(&pool->segment, index, record->is_large != 0);
     memcpy(weft_future_room(future), task + type->result_offset, type->result_bytes);
     weft_future_finish(future);
 }

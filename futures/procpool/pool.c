@@ -103,14 +103,14 @@ static int fill(weft_procpool *pool, weft_future *future)
     if (number < 0)
         return (int)number;
     if (is_large) {
-        int rc = weft__segment_reserve(&pool->segment, index, type->task_bytes);
+        int rc = weft__pool_segment_reserve(&pool->segment, index, type->task_bytes);
         if (rc != 0)
             return rc;
     }
     record->type = (uint32_t)number;
     record->is_large = (uint32_t)is_large;
     weft__store_relaxed(&record->begun_ns, 0); /* relaxed: published with the entry */
-    char *task = weft__segment_task(&pool->segment, index, is_large);
+    char *task = weft__pool_segment_task(&pool->segment, index, is_large);
     memcpy(task + type->args_offset, weft_future_args(future), type->args_bytes);
     pool->slips[index].large_bytes = is_large ? type->task_bytes : 0;
     return 0;
@@ -181,7 +181,7 @@ void weft__procpool_free(weft_procpool *pool, uint32_t index)
 {
     weft__slip *slip = &pool->slips[index];
     if (slip->large_bytes != 0)
-        weft__segment_release(&pool->segment, index, slip->large_bytes);
+        weft__pool_segment_release(&pool->segment, index, slip->large_bytes);
     slip->future = NULL;
     slip->next_free = pool->first_free;
     pool->first_free = index;
@@ -510,7 +510,7 @@ static int make_segment(weft_procpool *pool, int is_default)
     for (;;) {
         weft__geometry geometry = {
             .record_count = RECORDS, .worker_count = pool->config.workers, .region_bytes = region};
-        int rc = weft__segment_create(&pool->segment, &geometry);
+        int rc = weft__pool_segment_create(&pool->segment, &geometry);
         if (rc != -ENOMEM || !is_default || region <= REGION_BYTES_MIN)
             return rc;
         region /= 2;
@@ -572,7 +572,7 @@ static void free_pool(weft_procpool *pool)
     if (pool->call >= 0)
         (void)close(pool->call);
     if (pool->segment.memory != NULL)
-        weft__segment_destroy(&pool->segment);
+        weft__pool_segment_destroy(&pool->segment);
     weft__free(pool->orders);
     weft__free(pool->slips);
     weft__free(pool->seats);

@@ -47,7 +47,7 @@ typedef struct weft__guest {
 struct weft_procpool {
     weft_executor executor;      /* first: what the outside sees */
     weft_procpool_config config; /* constant */
-    weft__segment segment;
+    weft__pool_segment segment;
     weft__worker_orders *orders; /* for workers; `worker` is set for each */
     size_t orders_bytes;
     uint64_t fork_count;        /* of the process that made the pool */

@@ -42,7 +42,7 @@ static offsets lay_out(const weft__geometry *geometry)
     return at;
 }
 
-static int map(weft__segment *segment, const weft__geometry *geometry, int file)
+static int map(weft__pool_segment *segment, const weft__geometry *geometry, int file)
 {
     offsets at = lay_out(geometry);
     if (weft__fault())
@@ -51,23 +51,24 @@ static int map(weft__segment *segment, const weft__geometry *geometry, int file)
     if (memory == MAP_FAILED)
         return -errno;
     (void)madvise(memory + at.regions, at.end - at.regions, MADV_DONTDUMP);
-    *segment = (weft__segment){.board = {.words = (weft__board_words *)(void *)memory,
-                                         .desks = (weft__desk *)(void *)(memory + at.desks),
-                                         .entries = (uint64_t *)(void *)(memory + at.entries),
-                                         .done = (uint32_t *)(void *)(memory + at.done),
-                                         .records = (weft__record *)(void *)(memory + at.records),
-                                         .record_count = geometry->record_count,
-                                         .worker_count = geometry->worker_count},
-                               .types = (weft__types *)(void *)(memory + at.types),
-                               .regions = (unsigned char *)memory + at.regions,
-                               .geometry = *geometry,
-                               .file = file,
-                               .memory = memory,
-                               .bytes = at.end};
+    *segment =
+        (weft__pool_segment){.board = {.words = (weft__board_words *)(void *)memory,
+                                       .desks = (weft__desk *)(void *)(memory + at.desks),
+                                       .entries = (uint64_t *)(void *)(memory + at.entries),
+                                       .done = (uint32_t *)(void *)(memory + at.done),
+                                       .records = (weft__record *)(void *)(memory + at.records),
+                                       .record_count = geometry->record_count,
+                                       .worker_count = geometry->worker_count},
+                             .types = (weft__types *)(void *)(memory + at.types),
+                             .regions = (unsigned char *)memory + at.regions,
+                             .geometry = *geometry,
+                             .file = file,
+                             .memory = memory,
+                             .bytes = at.end};
     return 0;
 }
 
-int weft__segment_create(weft__segment *segment, const weft__geometry *geometry)
+int weft__pool_segment_create(weft__pool_segment *segment, const weft__geometry *geometry)
 {
     if (weft__fault())
         return -EMFILE;
@@ -90,26 +91,26 @@ int weft__segment_create(weft__segment *segment, const weft__geometry *geometry)
     return 0;
 }
 
-int weft__segment_attach(weft__segment *segment, const weft__geometry *geometry, int file)
+int weft__pool_segment_attach(weft__pool_segment *segment, const weft__geometry *geometry, int file)
 {
     if ((size_t)lseek(file, 0, SEEK_END) != lay_out(geometry).end)
         return -EPROTO;
     return map(segment, geometry, file);
 }
 
-void weft__segment_destroy(weft__segment *segment)
+void weft__pool_segment_destroy(weft__pool_segment *segment)
 {
     (void)munmap(segment->memory, segment->bytes);
     (void)close(segment->file);
 }
 
-static off_t region_offset(const weft__segment *segment, uint32_t index)
+static off_t region_offset(const weft__pool_segment *segment, uint32_t index)
 {
-    const unsigned char *region = weft__segment_task(segment, index, 1);
+    const unsigned char *region = weft__pool_segment_task(segment, index, 1);
     return region - (const unsigned char *)segment->memory;
 }
 
-int weft__segment_reserve(weft__segment *segment, uint32_t index, size_t bytes)
+int weft__pool_segment_reserve(weft__pool_segment *segment, uint32_t index, size_t bytes)
 {
     if (weft__fault())
         return -ENOMEM;
@@ -119,7 +120,7 @@ int weft__segment_reserve(weft__segment *segment, uint32_t index, size_t bytes)
     return 0;
 }
 
-void weft__segment_release(weft__segment *segment, uint32_t index, size_t bytes)
+void weft__pool_segment_release(weft__pool_segment *segment, uint32_t index, size_t bytes)
 {
     (void)fallocate(segment->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                     region_offset(segment, index), (off_t)bytes);

@@ -30,7 +30,7 @@ typedef struct weft__geometry {
     uint64_t region_bytes; /* of each record's region; a multiple of the page size */
 } weft__geometry;
 
-typedef struct weft__segment {
+typedef struct weft__pool_segment {
     weft__board board;
     weft__types *types;
     unsigned char *regions;
@@ -38,18 +38,20 @@ typedef struct weft__segment {
     int file;
     void *memory;
     size_t bytes;
-} weft__segment;
+} weft__pool_segment;
 
 /* Make a segment: 0; -ENOMEM, -EMFILE ... */
-int weft__segment_create(weft__segment *segment, const weft__geometry *geometry);
+int weft__pool_segment_create(weft__pool_segment *segment, const weft__geometry *geometry);
 
 /* See a segment whose file another process has made: 0 or -errno. */
-int weft__segment_attach(weft__segment *segment, const weft__geometry *geometry, int file);
+int weft__pool_segment_attach(weft__pool_segment *segment, const weft__geometry *geometry,
+                              int file);
 
-void weft__segment_destroy(weft__segment *segment);
+void weft__pool_segment_destroy(weft__pool_segment *segment);
 
 /* Where the struct of a record's task lies. */
-WEFT__INLINE void *weft__segment_task(const weft__segment *segment, uint32_t index, int is_large)
+WEFT__INLINE void *weft__pool_segment_task(const weft__pool_segment *segment, uint32_t index,
+                                           int is_large)
 {
     if (is_large)
         return segment->regions + (size_t)index * segment->geometry.region_bytes;
@@ -57,10 +59,10 @@ WEFT__INLINE void *weft__segment_task(const weft__segment *segment, uint32_t ind
 }
 
 /* Make sure that there is memory for the first `bytes` bytes of a region: 0, -ENOMEM, -ENOSPC. */
-int weft__segment_reserve(weft__segment *segment, uint32_t index, size_t bytes);
+int weft__pool_segment_reserve(weft__pool_segment *segment, uint32_t index, size_t bytes);
 
 /* Give the memory of a region back. */
-void weft__segment_release(weft__segment *segment, uint32_t index, size_t bytes);
+void weft__pool_segment_release(weft__pool_segment *segment, uint32_t index, size_t bytes);
 
 /* ---- bells: words in shared memory that processes sleep on ----------------------------------- */
 

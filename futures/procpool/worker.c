@@ -20,7 +20,7 @@
 #define STATUS_CANNOT_BEGIN 125
 
 static struct {
-    weft__segment segment;
+    weft__pool_segment segment;
     uint32_t number;                              /* which worker this is */
     int call;                                     /* an eventfd that wakes the pool */
     const weft_task_type *types[WEFT__TYPES_MAX]; /* found so far */
@@ -64,8 +64,8 @@ static void run(weft__record *record, uint32_t index)
         return;
     }
     weft_site site = {.type = type, .file = type->file, .line = type->line};
-    uintptr_t error =
-        weft__future_call(&site, weft__segment_task(&worker.segment, index, record->is_large != 0));
+    uintptr_t error = weft__future_call(
+        &site, weft__pool_segment_task(&worker.segment, index, record->is_large != 0));
     if (error != WEFT__ERROR_NONE)
         keep_error(record, error, &site);
 }
@@ -159,8 +159,8 @@ int weft__worker_process(weft_child *self)
 {
     weft__worker_orders *orders = self->arg;
     if (self->fd_count != WEFT__WORKER_FDS || self->arg_bytes < sizeof(*orders) ||
-        weft__segment_attach(&worker.segment, &orders->geometry, self->fds[WEFT__WORKER_SEGMENT]) !=
-            0)
+        weft__pool_segment_attach(&worker.segment, &orders->geometry,
+                                  self->fds[WEFT__WORKER_SEGMENT]) != 0)
         return STATUS_CANNOT_BEGIN;
     worker.number = orders->worker;
     worker.call = self->fds[WEFT__WORKER_CALL];
