@@ -32,6 +32,8 @@ WEFT__INLINE void weft__relax(void)
 
 #define weft__hook_alloc(bytes) weft__alloc(bytes)
 #define weft__hook_free(memory) weft__free(memory)
+#define weft__hook_block_get(bytes) weft__block_get(bytes)
+#define weft__hook_block_put(memory, bytes) weft__block_put((memory), (bytes))
 #define weft__hook_membarrier() weft__membarrier()
 /* Nonzero: the deadline has passed. Zero: woken, or for no reason; look again. */
 #define weft__hook_park_wait(word, expected, deadline_ns)                                          \

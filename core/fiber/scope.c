@@ -324,7 +324,7 @@ static void run_started(weft_task *item)
     current_fiber()->running = self->type;
     (void)weft__scope_visit(scope);
     self->type->run(task_of(self));
-    weft__hook_free(self);
+    weft__hook_block_put(self, TASK_OFFSET + self->type->task_bytes);
     weft__scope_unvisit();
     weft__scope_quit(scope);
 }
@@ -338,7 +338,7 @@ int weft__go(weft_scope *scope, const weft_task_type *type, const void *args)
         return -EINVAL;
     if (weft__load_relaxed(&scope->cancelled_)) /* relaxed: a fiber started late ends by itself */
         return -ECANCELED;
-    started *self = weft__hook_alloc(TASK_OFFSET + type->task_bytes);
+    started *self = weft__hook_block_get(TASK_OFFSET + type->task_bytes);
     if (self == NULL)
         return -ENOMEM;
     self->scope = scope;

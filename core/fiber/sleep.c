@@ -25,9 +25,11 @@ int weft_sleep(int64_t deadline_ns)
     return scope != NULL && scope->deadline_ns_ < deadline_ns ? rc : 0;
 }
 
+/* It is ready at once, behind all others. */
 static int commit_yield(weft__waiter *waiter, void *arg)
 {
-    weft__worker_yield(arg, waiter->fiber);
+    (void)arg;
+    weft__fiber_ready(waiter->fiber);
     return 1;
 }
 
@@ -35,6 +37,8 @@ void weft_yield(void)
 {
     weft__worker *worker = weft__worker_self();
     weft__waiter waiter;
-    if (worker != NULL && weft__worker_has_others(worker))
-        weft__wait(&waiter, commit_yield, worker);
+    if (worker == NULL || !weft__worker_has_others(worker))
+        return;
+    worker->is_yielding = 1;
+    weft__wait(&waiter, commit_yield, NULL);
 }

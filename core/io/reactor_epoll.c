@@ -3,8 +3,11 @@
  *
  * Adopted files are registered once, edge-triggered, for everything. Others are armed for one event
  * by each wait: if the number has been closed and used anew behind our back, the kernel says ENOENT
- * and it is registered again. One descriptor more, an eventfd, is edge-triggered too: each write to
- * it ends a poll, and nobody ever has to read it. */
+ * and it is registered again.
+ *
+ * One descriptor more, an eventfd, ends polls. It is level-triggered and read only by whoever
+ * waits: edge-triggered, the kick that is meant for a sleeper would be lost on a worker that just
+ * looks. */
 #include "io/files.h"
 
 #include "hooks.h"
@@ -69,8 +72,6 @@ static void rearm(epoll_files *self, weft__file *file)
 static void hear(epoll_files *self, const struct epoll_event *event, weft_task **chain)
 {
     weft__file *file = event->data.ptr;
-    if (file == NULL)
-        return; /* kicked */
     weft__file_event(&self->files, file, event->events, chain);
     rearm(self, file);
 }
@@ -93,14 +94,25 @@ static int wait_events(epoll_files *self, struct epoll_event *events, int64_t de
     return epoll_wait(self->epoll_fd, events, EVENTS_MAX, limit_ms);
 }
 
+/* Whoever has been kicked will look, after this, at what the kick was for. */
+static void clear_kick(epoll_files *self)
+{
+    uint64_t kicks;
+    (void)!read(self->kick_fd, &kicks, sizeof kicks);
+}
+
 static weft_task *poll_epoll(weft__reactor *reactor, int64_t deadline_ns)
 {
     epoll_files *self = (epoll_files *)(void *)reactor;
     struct epoll_event events[EVENTS_MAX];
     weft_task *chain = NULL;
     int count = wait_events(self, events, deadline_ns);
-    for (int i = count - 1; i >= 0; i--) /* the chain's first runs first */
-        hear(self, &events[i], &chain);
+    for (int i = count - 1; i >= 0; i--) { /* the chain's first runs first */
+        if (events[i].data.ptr != NULL)
+            hear(self, &events[i], &chain);
+        else if (deadline_ns != WEFT_POLL)
+            clear_kick(self);
+    }
     return chain;
 }
 
@@ -123,7 +135,7 @@ static void destroy_epoll(weft__reactor *reactor)
 
 static int open_descriptors(epoll_files *self)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     self->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (self->epoll_fd < 0)
         return -errno;

@@ -281,9 +281,7 @@ weft__reactor *weft__runtime_set_reactor(weft_runtime *runtime, weft__reactor *r
     return reactor;
 }
 
-/* This worker has armed a timer that is earlier than all in its wheel, and goes on with something
- * else: see that a sleeper, if there is one, wakes for it. */
-static void see_watched(weft__worker *worker)
+void weft__worker_see_watched(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
     worker->unwatched = 0;
@@ -518,7 +516,7 @@ static void doze(weft__worker *worker)
         sleep_watching(worker);
     } else {
         if (worker->unwatched)
-            see_watched(worker);
+            weft__worker_see_watched(worker);
         sleep_plainly(worker);
     }
     WEFT__COUNT(worker, wakes, 1);
@@ -558,47 +556,63 @@ static weft_task *take_oldest(weft__worker *worker)
     return weft_deque_steal(&worker->deque, &item) == WEFT_STEAL_ITEM ? item : NULL;
 }
 
-/* What a worker whose own stock never runs out has to see to now and then: deadlines, and work from
- * outside, of which it returns the oldest. `*is_turn` is set when other old items should run. */
-static weft_task *see_to_others(weft__worker *worker, int *is_turn)
+/* Whether the next item should wait until the loop has seen to others. */
+static int is_time(const weft__worker *worker)
 {
-    worker->tick++;
-    if (worker->tick % CLOCK_EVERY == 0 && weft__wheel_is_due(&worker->wheel, WEFT_FOREVER - 1))
-        (void)expire_due(worker, weft_now());
-    *is_turn = worker->tick % TURN_EVERY == 0;
-    if (!*is_turn)
-        return NULL;
+    unsigned tick = worker->tick + 1;
+    return tick % TURN_EVERY == 0 ||
+           (tick % CLOCK_EVERY == 0 && weft__wheel_is_due(&worker->wheel, WEFT_FOREVER - 1));
+}
+
+/* What a worker whose own stock never runs out has to see to: deadlines, files, and work from
+ * outside, of which it returns the oldest. */
+static weft_task *see_to_others(weft__worker *worker)
+{
+    (void)expire_due(worker, weft_now());
     (void)poll_files(worker);
     return from_injector(worker);
 }
 
-/* Something that needs no search. The oldest gets a turn as well, because two others that wake each
+/* Something that needs no search. Now and then it is the oldest, because two others that wake each
  * other would keep it from running. */
 static weft_task *next_at_hand(weft__worker *worker)
 {
-    int is_turn = 0;
-    weft_task *item = see_to_others(worker, &is_turn);
+    weft_task *item = worker->handed;
+    worker->handed = NULL;
+    if (item != NULL)
+        return item;
+    int is_turn = is_time(worker);
+    worker->tick++;
+    if (is_turn)
+        item = see_to_others(worker);
     if (item == NULL && (is_turn || worker->is_yielding))
         item = take_oldest(worker);
     worker->is_yielding = 0;
     return item != NULL ? item : weft__worker_own(worker);
 }
 
-int weft__worker_has_others(weft__worker *worker)
+weft_task *weft__worker_hop(weft__worker *worker)
 {
-    int is_turn = 0;
-    weft_task *item = see_to_others(worker, &is_turn);
-    if (item != NULL)
-        weft__worker_push(worker, item);
-    return worker->overflow != NULL || !weft__deque_is_empty(&worker->deque);
+    if (is_time(worker))
+        return NULL;
+    worker->tick++;
+    weft_task *item = worker->is_yielding ? take_oldest(worker) : weft__worker_own(worker);
+    worker->is_yielding = 0;
+    return item;
 }
 
-void weft__worker_yield(weft__worker *worker, weft__fiber *fiber)
+/* Alone it would never get to the loop, so it sees to others from here. */
+int weft__worker_has_others(weft__worker *worker)
 {
-    fiber->item.state_ = (uintptr_t)&weft__fiber_type; /* published by the push */
-    worker->is_yielding = 1;
-    weft__worker_push(worker, &fiber->item);
-    weft__runtime_notify(worker->runtime, worker);
+    if (worker->overflow != NULL || !weft__deque_is_empty(&worker->deque))
+        return 1;
+    if (is_time(worker)) {
+        weft_task *item = see_to_others(worker);
+        if (item != NULL)
+            weft__worker_push(worker, item);
+    }
+    worker->tick++;
+    return !weft__deque_is_empty(&worker->deque);
 }
 
 weft_task *weft__worker_next(weft__worker *worker)
@@ -618,6 +632,6 @@ weft_task *weft__worker_next(weft__worker *worker)
         leave_search(worker);
     }
     if (WEFT__UNLIKELY(worker->unwatched))
-        see_watched(worker);
+        weft__worker_see_watched(worker);
     return item;
 }

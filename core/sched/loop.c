@@ -6,12 +6,16 @@
  * worker goes on in the same loop on another fiber. A fiber costs nothing until something waits,
  * and whatever waits has only its own frames above the loop.
  *
- * A worker that resumes a fiber leaves its own, now empty, behind for the next one that blocks. */
+ * A worker that resumes a fiber leaves its own, now empty, behind for the next one that blocks.
+ * When a fiber blocks and another one is next, the switch goes straight there, past the loop. */
 #include "sched/worker.h"
 
 #include "hooks.h"
 
+#include <time.h>
+
 #define CACHE_MAX 64
+#define FIBER_PATIENCE_NS (10 * WEFT_SEC)
 
 const weft_task_type weft__fiber_type = {.run = NULL, .name = "fiber", .file = __FILE__};
 
@@ -45,21 +49,31 @@ static void settle_retired(weft__worker *worker)
     }
 }
 
-void weft__fiber_landed(void)
-{
-    settle_retired(weft__worker_self());
-}
-
-/* The fiber that has just suspended, if one has: let its waker know of it. Returns the fiber if it
- * need not wait after all. */
-static weft__fiber *settle_parked(weft__worker *worker)
+/* The fiber that has just suspended, if one has: let its waker know of it. If it need not wait
+ * after all it is ready again. */
+static void settle_parked(weft__worker *worker)
 {
     weft__commit *commit = worker->parked.commit;
     if (commit == NULL)
-        return NULL;
+        return;
     weft__fiber *fiber = worker->parked.fiber;
     worker->parked.commit = NULL;
-    return commit(worker->parked.waiter, worker->parked.arg) ? NULL : fiber;
+    if (!commit(worker->parked.waiter, worker->parked.arg))
+        weft__fiber_ready(fiber);
+}
+
+static void settle(weft__worker *worker)
+{
+    settle_retired(worker);
+    settle_parked(worker);
+}
+
+void weft__fiber_landed(void)
+{
+    weft__worker *worker = weft__worker_self();
+    settle(worker);
+    if (WEFT__UNLIKELY(worker->unwatched))
+        weft__worker_see_watched(worker);
 }
 
 void weft__worker_switch(weft__worker *worker, weft__fiber *next)
@@ -67,7 +81,33 @@ void weft__worker_switch(weft__worker *worker, weft__fiber *next)
     weft__fiber *from = worker->current;
     worker->current = next;
     weft__fiber_switch(from, next);
-    settle_retired(weft__worker_self()); /* not `worker`: this may be another thread */
+}
+
+/* A fiber to stand on while this one waits. Without memory there is nothing better to do than to
+ * hope for some: other fibers end and give theirs back. */
+static weft__fiber *fiber_for_parking(weft__worker *worker)
+{
+    weft__fiber *fiber = weft__worker_fiber(worker);
+    int64_t deadline = fiber == NULL ? weft_in(FIBER_PATIENCE_NS) : 0;
+    while (fiber == NULL) {
+        if (weft_now() > deadline)
+            WEFT__PANIC("no memory for another fiber, and none became free in 10 s: a task that "
+                        "waits needs a stack");
+        (void)nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+        fiber = weft__worker_fiber(worker);
+    }
+    return fiber;
+}
+
+/* Straight to the next fiber that is ready, if that is what comes next: one switch instead of two,
+ * and the caller's return address is the one that the processor expects. */
+weft__fiber *weft__worker_choose(weft__worker *worker)
+{
+    weft_task *item = weft__worker_hop(worker);
+    if (item != NULL && weft__join_type(item) == &weft__fiber_type)
+        return (weft__fiber *)(void *)item;
+    worker->handed = item;
+    return fiber_for_parking(worker);
 }
 
 /* Continue a runnable fiber; the one this runs on goes into the cache, and returns from here when
@@ -77,6 +117,7 @@ static void resume(weft__worker *worker, weft__fiber *fiber)
     weft_assert(worker->lane.youngest_ == NULL);
     worker->retired = worker->current;
     weft__worker_switch(worker, fiber);
+    settle(weft__worker_self()); /* not `worker`: this may be another thread */
 }
 
 /* The worker after a call of the user's: perhaps another one, but never none. */
@@ -130,12 +171,13 @@ weft_task *weft__worker_own(weft__worker *worker)
 void weft__fiber_main(void)
 {
     weft__fiber_arrived();
-    weft__fiber *ready = settle_parked(weft__worker_self());
+    settle(weft__worker_self());
+    weft__fiber *ready = NULL;
     for (;;) {
         weft__worker *worker = weft__worker_self();
         if (ready != NULL) {
             resume(worker, ready);
-            ready = settle_parked(weft__worker_self());
+            ready = NULL;
             continue;
         }
         weft_task *item = weft__worker_next(worker);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* park.c — suspending a fiber without holding its worker, and waking it from anywhere.
  *
- *     fiber F                          fiber G, idle until now, same worker
+ *     fiber F                          fiber G, same worker: the next that is ready, or an idle one
  *     publish private tasks
  *     save context ─────────────────→  commit: F's waiter becomes visible to its waker
- *                                      G continues the scheduler loop
- *     ← somebody's loop switches to F when it has been woken
+ *                                      G goes on with what it waited for, or with the scheduler loop
+ *     ← somebody switches to F when it has been woken
  *
  * The waiter is made visible only after F's context is saved, on G's stack: a waker may resume F on
  * another worker before `commit` has returned. From then on G must not touch F.
@@ -18,9 +18,6 @@
 #include "lane.h"
 
 #include <errno.h>
-#include <time.h>
-
-#define FIBER_PATIENCE_NS (10 * WEFT_SEC)
 
 void weft__worker_push(weft__worker *worker, weft_task *item)
 {
@@ -55,34 +52,18 @@ void weft__worker_publish(weft__worker *worker)
     weft__worker_calm(worker, 0); /* 0: the overflow list is not for thieves */
 }
 
-/* A fiber to stand on while this one waits. Without memory there is nothing better to do than to
- * hope for some: other fibers end and give theirs back. */
-static weft__fiber *fiber_for_parking(weft__worker *worker)
-{
-    weft__fiber *fiber = weft__worker_fiber(worker);
-    int64_t deadline = fiber == NULL ? weft_in(FIBER_PATIENCE_NS) : 0;
-    while (fiber == NULL) {
-        if (weft_now() > deadline)
-            WEFT__PANIC("no memory for another fiber, and none became free in 10 s: a task that "
-                        "waits needs a stack");
-        (void)nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-        fiber = weft__worker_fiber(worker);
-    }
-    return fiber;
-}
-
 void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit, void *arg)
 {
     int saved_errno = weft__errno_get();
     weft__worker_publish(worker);
-    weft__fiber *next = fiber_for_parking(worker);
+    weft__fiber *next = weft__worker_choose(worker);
     worker->parked.commit = commit;
     worker->parked.waiter = waiter;
     worker->parked.arg = arg;
     worker->parked.fiber = worker->current;
     WEFT__COUNT(worker, parks, 1);
     weft__worker_switch(worker, next);
-    /* Another thread, perhaps: `worker` is no longer ours. */
+    weft__fiber_landed();
     weft__errno_set(saved_errno);
 }
 

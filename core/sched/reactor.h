@@ -17,7 +17,8 @@ struct weft__reactor {
      * that the caller has to make runnable, linked by prev_. Any thread; several at once. */
     weft_task *(*poll)(weft__reactor *reactor, int64_t deadline_ns);
 
-    /* End a poll that is in progress or about to begin; from anywhere. */
+    /* End a poll that waits, or the next that is about to; from anywhere. A poll that does not wait
+     * leaves the kick to one that does. */
     void (*kick)(weft__reactor *reactor);
 
     /* No worker is left. */

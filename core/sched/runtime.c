@@ -137,8 +137,10 @@ static void free_runtime(weft_runtime *runtime)
 {
     if (runtime->tenant != NULL)
         runtime->tenant->after_stop(runtime->tenant);
-    for (unsigned id = 0; runtime->workers != NULL && id < runtime->worker_count; id++)
+    for (unsigned id = 0; runtime->workers != NULL && id < runtime->worker_count; id++) {
         weft_deque_destroy(&runtime->workers[id].deque);
+        weft__blocks_free(&runtime->workers[id]);
+    }
     weft__threads_free(runtime);
     if (runtime->reactor != NULL)
         runtime->reactor->destroy(runtime->reactor);

@@ -11,6 +11,7 @@
  *     wait.c     waits that may be given up             timer.c   deadlines: a timing wheel
  *     idle.c     search, sleep, wake, watch the clock   runtime.c create, run, destroy
  *     thread.c   threads that play workers, regions     fork.c    what a forked child may do
+ *     blocks.c   memory for what begins and ends often
  *     overflow.c who ran off its stack */
 #ifndef WEFT_SCHED_WORKER_H
 #define WEFT_SCHED_WORKER_H
@@ -49,12 +50,15 @@ struct weft__worker {
     weft__fiber *retired; /* the fiber it stood on before, idle now */
     weft__fiber *cache;   /* idle fibers */
     unsigned cache_count;
+    weft__link *blocks; /* of memory: blocks.c */
+    unsigned block_count;
     unsigned id;
     unsigned tick;       /* items executed, for fairness towards the injector */
     unsigned ticket;     /* raids begun */
     uint64_t random;     /* state of a xorshift generator */
     int64_t patience_ns; /* how long to look for work before sleeping: idle.c */
-    int is_yielding;     /* the fiber that has just suspended lets older ones run first */
+    weft_task *handed;   /* what the loop executes next, or NULL */
+    int is_yielding;     /* the fiber that suspends lets older ones run first */
     int unwatched;       /* the wheel's next deadline is earlier than anybody has been told */
     weft_task *overflow; /* items for which the deque had no memory, linked by prev_ */
     struct {             /* what to do for the fiber that has just suspended */
@@ -198,12 +202,15 @@ void weft__fiber_main(void);
 /* Make `next` the current fiber; the one left is idle, or parked by the caller. */
 void weft__worker_switch(weft__worker *worker, weft__fiber *next);
 
+/* What a fiber that suspends switches to: the next one that is ready, or an idle one, on which the
+ * loop goes on. It never fails. */
+weft__fiber *weft__worker_choose(weft__worker *worker);
+
 /* An idle fiber, from the worker's cache or new; NULL: no memory. And back into the cache. */
 weft__fiber *weft__worker_fiber(weft__worker *worker);
 void weft__worker_keep_fiber(weft__worker *worker, weft__fiber *fiber);
 
-/* The fiber that has just been switched to by other means than weft__worker_switch(): see to the
- * one that was left. */
+/* A fiber that was suspended goes on: first it sees to the one that was left for it. */
 void weft__fiber_landed(void);
 
 /* Something from the worker's own stock: overflow list or deque. */
@@ -218,10 +225,16 @@ weft_task *weft__worker_next(weft__worker *worker);
  * for work. `worker` is the caller, or NULL from outside. */
 void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker);
 
-/* For weft_yield(): whether others are ready here; make a fiber that has just suspended ready
- * behind them. */
+/* The next item at hand, for a fiber that suspends; NULL: nothing, or it is time for the loop to
+ * see to others. */
+weft_task *weft__worker_hop(weft__worker *worker);
+
+/* This worker has armed a deadline, or waits for a file, and goes on with something else: see that
+ * a sleeper, if there is one, wakes for it. */
+void weft__worker_see_watched(weft__worker *worker);
+
+/* Whether others are ready here, for weft_yield(). */
 int weft__worker_has_others(weft__worker *worker);
-void weft__worker_yield(weft__worker *worker, weft__fiber *fiber);
 
 /* Install a reactor, unless somebody was faster. Returns the one that is installed. */
 weft__reactor *weft__runtime_set_reactor(weft_runtime *runtime, weft__reactor *reactor);
@@ -231,6 +244,15 @@ void weft__worker_arm(weft__worker *worker, weft__timer *timer, int64_t deadline
 
 /* Wake everybody, to stop. */
 void weft__runtime_wake_all(weft_runtime *runtime);
+
+/* ---- blocks.c ---- */
+
+/* Memory like weft__alloc()'s, cheaper for up to WEFT__BLOCK_BYTES; given back with the same
+ * `bytes`, by any thread. NULL: there is none. */
+#define WEFT__BLOCK_BYTES ((size_t)256)
+void *weft__block_get(size_t bytes) WEFT_NODISCARD;
+void weft__block_put(void *memory, size_t bytes);
+void weft__blocks_free(weft__worker *worker);
 
 /* ---- thread.c ---- */
 

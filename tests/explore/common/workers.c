@@ -84,10 +84,14 @@ void weft__worker_unbind_thread(void)
 {
 }
 
-weft__fiber *weft__worker_fiber(weft__worker *worker)
+weft__fiber *weft__worker_choose(weft__worker *worker)
 {
     (void)worker;
     return &spare;
+}
+
+void weft__fiber_landed(void)
+{
 }
 
 weft_task *weft__worker_own(weft__worker *worker)

@@ -13,6 +13,8 @@
 #define WEFT_CRASH_POINT(n) explore_crash_point(n)
 #define weft__hook_alloc(bytes) explore_hook_alloc(bytes)
 #define weft__hook_free(memory) explore_free(memory)
+#define weft__hook_block_get(bytes) explore_hook_alloc(bytes)
+#define weft__hook_block_put(memory, bytes) explore_free(memory)
 #define weft__hook_membarrier() explore_membarrier()
 #define weft__hook_park_wait(word, expected, deadline_ns)                                          \
     explore_park_until((word), (expected), (deadline_ns))
