@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* park.c — suspending a fiber without holding its worker, and waking it from anywhere.
  *
- *     fiber F                          fiber G, same worker: the next that is ready, or an idle one
+ *     fiber F                          fiber G, same worker: the next that is ready, or idle
  *     publish private tasks
  *     save context ─────────────────→  commit: F's waiter becomes visible to its waker
- *                                      G goes on with what it waited for, or with the scheduler loop
+ *                                      G goes on with its own, or with the scheduler loop
  *     ← somebody switches to F when it has been woken
  *
  * The waiter is made visible only after F's context is saved, on G's stack: a waker may resume F on

@@ -48,7 +48,7 @@ static int is_owned_by_sanitizer(void)
 
 static void test_report(void **state)
 {
-    weft_config config = {.workers = 2, .report_overflow = 1, .stack_bytes = (size_t)128 << 10};
+    weft_config config = {.workers = 1, .report_overflow = 1, .stack_bytes = (size_t)128 << 10};
     (void)state;
     if (is_owned_by_sanitizer())
         skip();
