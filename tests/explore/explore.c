@@ -36,6 +36,7 @@
 #define CHANGES_MAX 8
 #define REPLAYS 100
 #define MESSAGE_BYTES 512
+#define FIBERS_MAX 16
 
 typedef enum thread_state { ABSENT, READY, BLOCKED, CRASHED, DONE } thread_state;
 
@@ -48,6 +49,13 @@ typedef struct thread {
     weft__context context;
     unsigned priority; /* PCT's */
 } thread;
+
+/* A fiber's, which threads switch to by themselves. */
+typedef struct extra_stack {
+    const char *low;
+    size_t bytes;
+    void *const *pointer; /* where it stands while nobody is on it */
+} extra_stack;
 
 typedef struct branch {
     uint16_t count;
@@ -82,6 +90,8 @@ static struct {
 
     /* The execution. */
     thread threads[ACTORS];
+    extra_stack fibers[FIBERS_MAX];
+    unsigned fiber_count;
     weft__context outside;
     unsigned current;
     unsigned questions;
@@ -344,14 +354,46 @@ static void start(unsigned id, void (*body)(void))
     t->context.stack = top;
 }
 
+void explore_stack(const void *low, size_t bytes, void *const *pointer)
+{
+    if (run.fiber_count == FIBERS_MAX)
+        engine_fail("the model has too many stacks");
+    run.fibers[run.fiber_count++] = (extra_stack){low, bytes, pointer};
+}
+
+static bool is_within(const void *address, const char *low, size_t bytes)
+{
+    return (size_t)((const char *)address - low) < bytes;
+}
+
+/* How deep a stack is used, as far as somebody else can know: a thread stands on it, or nobody. */
+static const void *depth_of(const char *low, size_t bytes, const void *at_rest)
+{
+    if (is_within(__builtin_frame_address(0), low, bytes))
+        return NULL;
+    for (unsigned i = 0; i < ACTORS; i++) {
+        const thread *t = &run.threads[i];
+        if (i != run.current && t->state != ABSENT && t->state != DONE &&
+            is_within(t->context.stack, low, bytes))
+            return t->context.stack;
+    }
+    return is_within(at_rest, low, bytes) ? at_rest : NULL;
+}
+
 bool engine_is_dead_frame(const void *address)
 {
-    size_t offset = (size_t)((const char *)address - stacks[0]);
-    unsigned owner = (unsigned)(offset / STACK_BYTES);
-    if (offset >= sizeof stacks || owner == run.current)
-        return false;
-    const thread *t = &run.threads[owner];
-    return t->state == DONE || (const char *)address < (const char *)t->context.stack;
+    unsigned owner = (unsigned)((size_t)((const char *)address - stacks[0]) / STACK_BYTES);
+    if (is_within(address, stacks[0], sizeof stacks))
+        return owner != run.current &&
+               (run.threads[owner].state == DONE ||
+                (const char *)address < (const char *)depth_of(stacks[owner], STACK_BYTES, NULL));
+    for (unsigned i = 0; i < run.fiber_count; i++) {
+        const extra_stack *one = &run.fibers[i];
+        if (is_within(address, one->low, one->bytes))
+            return (const char *)address <
+                   (const char *)depth_of(one->low, one->bytes, *one->pointer);
+    }
+    return false;
 }
 
 /* ---- what else may happen ------------------------------------------------------------------- */
@@ -509,6 +551,7 @@ static void execute(void)
         run.threads[i].state = ABSENT;
     run.questions = run.branch_at = run.steps = run.idle_rounds = run.replay_at = 0;
     run.preemptions = run.stale = run.spurious = run.crashes = run.no_memory = 0;
+    run.fiber_count = 0;
     run.is_failed = false;
     if (run.mode != MODE_REPLAY)
         run.trace_count = 0;

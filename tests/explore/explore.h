@@ -57,6 +57,10 @@ int explore_has_died(unsigned thread);
 void *explore_alloc(size_t bytes);
 void explore_free(void *memory);
 
+/* One more stack in this execution, a fiber's. While it does not run `*pointer` says how deep it is
+ * used, and an access below that is one to a frame that is gone. */
+void explore_stack(const void *low, size_t bytes, void *const *pointer);
+
 /* A plain access to shared data, for code that is compiled without instrumentation; all other code
  * reports its plain accesses by itself. A race is a failure. */
 void explore_plain_read(const void *address);

@@ -32,7 +32,7 @@
 #define HISTORY_MAX 200
 #define STORES_MAX 4096
 #define WORDS_MAX 1024  /* words accessed in one execution, plain ones too */
-#define SLOTS_MAX 16384 /* power of two; words accessed in all executions of a model */
+#define SLOTS_MAX 32768 /* power of two; words accessed in all executions of a model */
 #define ARENA_BYTES ((size_t)1 << 16)
 #define GRAIN 16
 
@@ -177,6 +177,12 @@ static slot *slot_of(const void *address)
             return s;
         }
     }
+}
+
+/* Whether anybody has accessed the word in this execution. */
+static bool is_known(const void *address)
+{
+    return slot_of(address)->generation == memory.generation;
 }
 
 static word *word_of(slot *s)
@@ -570,7 +576,8 @@ void explore_free(void *memory_block)
         engine_fail("release of what was not allocated, or for the second time");
     size_t bytes = arena.sizes[offset / GRAIN];
     for (size_t at = offset; at < offset + bytes; at += sizeof(void *))
-        plain(arena.bytes + at, PLAIN_WRITE, "explore_free()");
+        if (is_known(arena.bytes + at))
+            plain(arena.bytes + at, PLAIN_WRITE, "explore_free()");
     for (size_t at = offset; at < offset + bytes; at += GRAIN)
         arena.is_free[at / GRAIN] = true;
     arena.sizes[offset / GRAIN] = 0;

@@ -66,7 +66,7 @@ class Protocol:
                 words = line.split("#")[0].split()
                 if words:
                     self.watched[words[0]] = words[1:]
-        self.compiled = self.models + [s for s in self.watched if s.endswith(".c")]
+        self.compiled = self.models + [s for s in self.watched if s.endswith((".c", ".S"))]
         self.classics, self.by_chance = [], {}
         path = os.path.join(root, folder, "mutations.py")
         if os.path.exists(path):

@@ -40,6 +40,11 @@ typedef struct weft__ec {
     uint32_t count;
 } weft__ec;
 
+WEFT__INLINE void weft__ec_init(weft__ec *ec)
+{
+    ec->count = 0;
+}
+
 WEFT__INLINE uint32_t weft__ec_value(weft__ec *ec)
 {
     return weft__load_acquire(&ec->count);

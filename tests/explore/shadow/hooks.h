@@ -16,6 +16,10 @@
 #define weft__hook_block_get(bytes) explore_hook_alloc(bytes)
 #define weft__hook_block_put(memory, bytes) explore_free(memory)
 #define weft__hook_membarrier() explore_membarrier()
+#define weft__alloc(bytes) explore_hook_alloc(bytes)
+#define weft__free(memory) explore_free(memory)
+#define weft__fault() 0
+#define weft__membarrier_register() 0
 #define weft__hook_park_wait(word, expected, deadline_ns)                                          \
     explore_park_until((word), (expected), (deadline_ns))
 #define weft__hook_park_wake(word, count) ((void)explore_park_wake((word), (count)))

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* runtime.c — models of core/sched/runtime.c and loop.c: a runtime from its creation to its end,
+ * and fibers that park on one worker and go on on another. */
+#include "common/runtime.h"
+
+#include "fiber/scope.h"
+
+static unsigned runs;
+
+static void thread_0(void)
+{
+    runtime_thread(0);
+}
+
+static void thread_1(void)
+{
+    runtime_thread(1);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void prepare_one(void)
+{
+    runtime_reset(1);
+    runs = 0;
+}
+
+static int count_run(void *arg)
+{
+    explore_check(arg == &runs && weft__worker_self() != NULL);
+    runs++;
+    return 42;
+}
+
+/* From outside: create, run, destroy, whatever of it there is memory for. */
+static void life(void)
+{
+    weft_runtime *mine;
+    int result = 0;
+    if (weft_runtime_create(&mine, NULL) == 0) {
+        explore_check(weft_runtime_run(mine, count_run, &runs, &result) == 0);
+        explore_check(result == 42 && runs == 1);
+        explore_check(weft_runtime_destroy(mine) == 0);
+    }
+    runtime_never();
+}
+
+EXPLORE_MODEL(runtime_life) = {
+    .name = "runtime.life",
+    .prepare = prepare_one,
+    .threads = {life, thread_0},
+    .preemptions = 2,
+    .stale = 1,
+};
+
+/* As much as there is memory for. */
+EXPLORE_MODEL(runtime_no_memory) = {
+    .name = "runtime.no-memory",
+    .prepare = prepare_one,
+    .threads = {life, thread_0},
+    .preemptions = 1,
+    .stale = 1,
+    .no_memory = 1,
+};
+
+/* ---- destroyed by somebody else -------------------------------------------------------------- */
+
+static uint32_t has_begun;
+
+static void prepare_busy(void)
+{
+    runtime_prepare(1);
+    runs = 0;
+    has_begun = 0;
+}
+
+static int begin_run(void *arg)
+{
+    weft__store_release(&has_begun, 1);
+    explore_park_wake(&has_begun, 1);
+    return count_run(arg);
+}
+
+static void runner(void)
+{
+    explore_check(weft_runtime_run(runtime, begin_run, &runs, NULL) == 0);
+    explore_check(runs == 1);
+}
+
+/* Answers -EBUSY while the run is in progress. */
+static void destroyer(void)
+{
+    while (!weft__load_acquire(&has_begun))
+        explore_park_wait(&has_begun, 0);
+    while (weft_runtime_destroy(runtime) != 0)
+        weft__relax();
+}
+
+EXPLORE_MODEL(runtime_busy) = {
+    .name = "runtime.busy",
+    .prepare = prepare_busy,
+    .threads = {runner, thread_0, destroyer},
+    .preemptions = 1,
+};
+
+/* ---- fibers that move ------------------------------------------------------------------------ */
+
+/* The last task stops the runtime. */
+typedef struct piece {
+    weft_task head;
+    unsigned runs;
+} piece;
+
+static uint32_t unfinished;
+static piece *pieces[2];
+
+static void end_piece(piece *one)
+{
+    one->runs++;
+    if (weft__fetch_add_acq_rel(&unfinished, (uint32_t)-1) == 1)
+        runtime_stop();
+}
+
+/* Two tasks, in the injector before the workers begin. */
+static void prepare_pieces(const weft_task_type *first, const weft_task_type *second)
+{
+    const weft_task_type *types[2] = {first, second};
+    runtime_prepare(2);
+    unfinished = 2;
+    for (unsigned i = 0; i < 2; i++) {
+        pieces[i] = explore_alloc(sizeof *pieces[i]);
+        pieces[i]->runs = 0;
+        pieces[i]->head.prev_ = NULL;
+        pieces[i]->head.state_ = (uintptr_t)types[i];
+        weft__injector_push(&runtime->injector, (weft__link *)(void *)&pieces[i]->head);
+    }
+}
+
+static void finish_pieces(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        explore_check(pieces[i]->runs == 1);
+        explore_free(pieces[i]);
+    }
+    runtime_finish();
+}
+
+/* One waits for a letter, the other posts it; whoever is first leaves his mark in the box. */
+#define POSTED ((uintptr_t)1)
+static uintptr_t box;
+static unsigned letter;
+
+static int commit_box(weft__waiter *waiter, void *arg)
+{
+    uintptr_t seen = 0;
+    (void)arg;
+    return weft__cas_acq_rel(&box, &seen, (uintptr_t)waiter);
+}
+
+static void run_reader(weft_task *task)
+{
+    weft__waiter waiter;
+    weft__wait(&waiter, commit_box, NULL);
+    explore_check(letter == 42);
+    end_piece((piece *)(void *)task);
+}
+
+static void write_letter(void)
+{
+    letter = 42;
+    uintptr_t seen = weft__exchange_acq_rel(&box, POSTED);
+    if (seen != 0)
+        weft__wake((weft__waiter *)seen);
+}
+
+static void run_writer(weft_task *task)
+{
+    write_letter();
+    end_piece((piece *)(void *)task);
+}
+
+static const weft_task_type reader_type = {.run = run_reader, .name = "reader"};
+static const weft_task_type writer_type = {.run = run_writer, .name = "writer"};
+
+static void prepare_letter(void)
+{
+    box = 0;
+    letter = 0;
+    prepare_pieces(&reader_type, &writer_type);
+}
+
+EXPLORE_MODEL(runtime_letter) = {
+    .name = "runtime.letter",
+    .prepare = prepare_letter,
+    .threads = {thread_0, thread_1},
+    .finish = finish_pieces,
+    .preemptions = 2,
+    .stale = 1,
+};
+
+/* The writer is a plain thread, which may still look for sleepers when the run is over. */
+static int read_in_fiber(void *arg)
+{
+    weft__waiter waiter;
+    (void)arg;
+    weft__wait(&waiter, commit_box, NULL);
+    explore_check(letter == 42);
+    return 0;
+}
+
+static void prepare_foreign(void)
+{
+    runtime_prepare(1);
+    box = 0;
+    letter = 0;
+}
+
+static void run_and_destroy(void)
+{
+    explore_check(weft_runtime_run(runtime, read_in_fiber, NULL, NULL) == 0);
+    explore_check(weft_runtime_destroy(runtime) == 0);
+}
+
+EXPLORE_MODEL(runtime_foreign) = {
+    .name = "runtime.foreign",
+    .prepare = prepare_foreign,
+    .threads = {run_and_destroy, thread_0, write_letter},
+    .preemptions = 1,
+    .stale = 1,
+};
+
+/* ---- the end of a scope ---------------------------------------------------------------------- */
+
+static unsigned seen_sum;
+
+/* A fiber of the scope: nobody joins it. */
+static void run_member(weft_task *task)
+{
+    (void)task;
+    seen_sum = seen_sum + 1;
+}
+
+static const weft_task_type member_type = {.run = run_member,
+                                           .name = "member",
+                                           .task_bytes = sizeof(piece),
+                                           .args_offset = offsetof(piece, runs),
+                                           .args_bytes = sizeof(unsigned)};
+
+static void run_owner(weft_task *task)
+{
+    weft_scope *scope = explore_alloc(sizeof *scope);
+    unsigned nothing = 0;
+    (void)weft__scope_enter(scope, NULL, WEFT_FOREVER, 0);
+    explore_check(weft__go(scope, &member_type, &nothing) == 0);
+    (void)weft__scope_finish(scope);
+    explore_check(seen_sum == 1);
+    explore_free(scope);
+    end_piece((piece *)(void *)task);
+}
+
+static void run_idler(weft_task *task)
+{
+    end_piece((piece *)(void *)task);
+}
+
+static const weft_task_type owner_type = {.run = run_owner, .name = "owner"};
+static const weft_task_type idler_type = {.run = run_idler, .name = "idler"};
+
+static void prepare_scope(void)
+{
+    seen_sum = 0;
+    prepare_pieces(&owner_type, &idler_type);
+}
+
+EXPLORE_MODEL(runtime_scope) = {
+    .name = "runtime.scope",
+    .prepare = prepare_scope,
+    .threads = {thread_0, thread_1},
+    .finish = finish_pieces,
+    .preemptions = 2,
+};
