@@ -343,8 +343,8 @@ static weft_task *hunt(weft__worker *worker)
 static int claim_wake(weft_runtime *runtime, weft__worker *worker)
 {
     uint32_t asleep = 1;
-    /* edge idle.claim (acq_rel): one waker for each sleep. */
-    if (!weft__cas_acq_rel(&worker->asleep, &asleep, 0))
+    /* edge idle.claim (seq_cst): one waker for each sleep; before his look at who watches. */
+    if (!weft__cas_seq_cst(&worker->asleep, &asleep, 0))
         return 0;
     /* edge idle.sleepers (seq_cst): both counts move before anybody is woken. */
     weft__fetch_add_seq_cst(&runtime->searching, 1);
@@ -588,7 +588,13 @@ static weft_task *next_at_hand(weft__worker *worker)
     if (item == NULL && (is_turn || worker->is_yielding))
         item = take_oldest(worker);
     worker->is_yielding = 0;
-    return item != NULL ? item : weft__worker_own(worker);
+    if (item == NULL)
+        return weft__worker_own(worker);
+    /* A fiber that has become runnable in between was for this worker to take, and nobody has been
+     * told of it; now that another goes first somebody else may have it. */
+    if (!weft__deque_is_empty(&worker->deque))
+        weft__runtime_notify(worker->runtime, worker);
+    return item;
 }
 
 weft_task *weft__worker_hop(weft__worker *worker)
