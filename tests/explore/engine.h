@@ -17,11 +17,12 @@ typedef enum engine_mode { MODE_DEPTH_FIRST, MODE_RANDOM, MODE_PCT, MODE_REPLAY 
 
 typedef struct engine_settings {
     engine_mode mode;
-    int preemptions;     /* bound of the depth-first search; negative: the model's */
-    int deeper;          /* added to the model's bound */
-    int stale;           /* as the first */
-    double seconds;      /* for each model, 0: as long as it takes */
-    uint64_t executions; /* at most so many; 0: until the search is complete */
+    int preemptions;      /* bound of the depth-first search; negative: the model's */
+    int preemptions_most; /* the model's, but no more than this; negative: no limit */
+    int deeper;           /* added to the model's bound */
+    int stale;            /* as the first */
+    double seconds;       /* for each model, 0: as long as it takes */
+    uint64_t executions;  /* at most so many; 0: until the search is complete */
     uint64_t seed;
     unsigned depth;      /* of PCT: one more than the number of priority changes */
     const char *replay;  /* the trace of MODE_REPLAY */

@@ -689,14 +689,22 @@ static void print_clean(void)
     (void)fflush(stdout);
 }
 
+static unsigned preemptions_of(const explore_model *model, const engine_settings *settings)
+{
+    if (settings->preemptions >= 0)
+        return (unsigned)settings->preemptions;
+    unsigned most =
+        settings->preemptions_most < 0 ? UINT32_MAX : (unsigned)settings->preemptions_most;
+    unsigned bound = model->preemptions + (unsigned)settings->deeper;
+    return bound < most ? bound : most;
+}
+
 int engine_search(const explore_model *model, const engine_settings *settings)
 {
     run.model = model;
     run.settings = settings;
     run.mode = settings->mode;
-    run.preemptions_max = settings->preemptions < 0
-                              ? model->preemptions + (unsigned)settings->deeper
-                              : (unsigned)settings->preemptions;
+    run.preemptions_max = preemptions_of(model, settings);
     run.stale_max = settings->stale < 0 ? model->stale : (unsigned)settings->stale;
     run.executions = run.steps_total = run.steps_longest = 0;
     run.begin = seconds_now();

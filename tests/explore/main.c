@@ -37,6 +37,7 @@ static int usage(void)
     (void)fputs("usage: explore-PROTOCOL [OPTIONS] MODEL...\n"
                 "  MODEL is a name, the beginning of one, or all; --list shows them\n"
                 "  --preempt N     bound of the depth-first search, instead of the model's\n"
+                "  --most N        the model's, but no more than N\n"
                 "  --deeper N      the model's bound and N more\n"
                 "  --stale N       loads that may miss the newest store, instead of the model's\n"
                 "  --random N      N executions by chance\n"
@@ -76,6 +77,8 @@ static int option(engine_settings *settings, char **arguments)
     uint64_t number = strtoull(value, NULL, 10);
     if (strcmp(name, "--preempt") == 0)
         settings->preemptions = (int)number;
+    else if (strcmp(name, "--most") == 0)
+        settings->preemptions_most = (int)number;
     else if (strcmp(name, "--deeper") == 0)
         settings->deeper = (int)number;
     else if (strcmp(name, "--seconds") == 0)
@@ -142,8 +145,12 @@ static void catch_crashes(void)
 
 int main(int argument_count, char **arguments)
 {
-    engine_settings settings = {
-        .preemptions = -1, .stale = -1, .seed = 1, .depth = 3, .program = arguments[0]};
+    engine_settings settings = {.preemptions = -1,
+                                .preemptions_most = -1,
+                                .stale = -1,
+                                .seed = 1,
+                                .depth = 3,
+                                .program = arguments[0]};
     int status = 0;
     int searches = 0;
     catch_crashes();

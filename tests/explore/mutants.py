@@ -242,7 +242,7 @@ class Workshop:
     def explore(self, mutant):
         """The explorer's exit status and what it says: small bounds in all models come first."""
         programs = self.programs(mutant)
-        for bound in ["--preempt", "1"], []:
+        for bound in ["--most", "1"], []:
             for protocol, arguments in mutant.searches:
                 if bound and "--random" in arguments:
                     continue

@@ -121,7 +121,36 @@ int pthread_join(pthread_t thread, void **result)
     return 0;
 }
 
-/* The rest of what runtime.c asks of the system; nothing of it matters here. */
+int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
+{
+    (void)attributes;
+    memset(mutex, 0, sizeof *mutex);
+    return 0;
+}
+
+int pthread_mutex_destroy(pthread_mutex_t *mutex)
+{
+    (void)mutex;
+    return 0;
+}
+
+int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+    uint32_t free = 0;
+    while (!weft__cas_acquire((uint32_t *)(void *)mutex, &free, 1)) {
+        free = 0;
+        explore_yield();
+    }
+    return 0;
+}
+
+int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+    weft__store_release((uint32_t *)(void *)mutex, 0);
+    return 0;
+}
+
+/* The rest of what thread.c asks of the system; nothing of it matters here. */
 int pthread_setname_np(pthread_t thread, const char *name)
 {
     (void)thread;
@@ -285,12 +314,12 @@ void *weft__overflow_stack_new(void)
     return NULL;
 }
 
-void weft__overflow_thread_enter(weft__worker *worker)
+void weft__overflow_thread_enter(void *signal_stack)
 {
-    (void)worker;
+    (void)signal_stack;
 }
 
-void weft__overflow_thread_leave(weft__worker *worker)
+void weft__overflow_thread_leave(void *signal_stack)
 {
-    (void)worker;
+    (void)signal_stack;
 }

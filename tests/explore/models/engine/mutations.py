@@ -231,7 +231,7 @@ CLASSICS = [
      "        weft__ec_wait(&worker->ec, weft__ec_value(&worker->ec), WEFT_FOREVER);\n",
      ["idle.two"]),
     ("a claimed wake is not posted", "core/sched/idle.c",
-     "    weft__ec_post(&worker->ec);\n    return 1;", "    return 1;", IDLE),
+     "    rouse(runtime, worker);\n    return 1;", "    return 1;", IDLE),
     ("a waker does not claim", "core/sched/idle.c",
      "|| !claim_wake(runtime, worker))", ")", IDLE),
     ("the last searcher does not look what is left", "core/sched/idle.c",

@@ -2,6 +2,9 @@
 """Classic mistakes in changing fibers and in stopping, which the models beside this file notice."""
 
 MOVE = ["runtime.letter", "runtime.scope", "runtime.foreign"]
+REGION = ["runtime.region"]
+WATCH = ["watch.alone", "watch.busy", "watch.file", "watch.file-busy", "watch.kick",
+         "watch.turn"]
 STOP = ["runtime.life", "runtime.foreign", "runtime.busy"]
 
 # name, source, text that occurs once, what replaces it, models
@@ -24,15 +27,14 @@ CLASSICS = [
 """, MOVE),
     ("workers are woken before they are told to stop", "core/sched/runtime.c",
      "    weft__store_seq_cst(&runtime->stopping, 1);\n"
-     "    if (runtime->started > 0) /* else there may be no array of workers to look at */\n"
+     "    if (runtime->threads != NULL) /* else there may be no array of workers to look at */\n"
      "        weft__runtime_wake_all(runtime);\n",
-     "    if (runtime->started > 0)\n        weft__runtime_wake_all(runtime);\n"
+     "    if (runtime->threads != NULL)\n        weft__runtime_wake_all(runtime);\n"
      "    weft__store_seq_cst(&runtime->stopping, 1);\n", STOP),
     ("nobody is woken to stop", "core/sched/runtime.c",
      "        weft__runtime_wake_all(runtime);\n", "        (void)0;\n", STOP),
-    ("a runtime is freed while its threads run", "core/sched/runtime.c",
-     "        int rc = pthread_join(runtime->workers[id].thread, NULL);\n", "        int rc = 0;\n",
-     STOP),
+    ("a runtime is freed while its threads run", "core/sched/thread.c",
+     "        int rc = pthread_join(thread->id, NULL);\n", "        int rc = 0;\n", STOP),
     ("a runtime does not wait for foreign wakers", "core/sched/runtime.c",
      "    while (weft__load_acquire(&runtime->wakers) > 0)\n        (void)sched_yield();\n", "",
      STOP),
@@ -44,9 +46,44 @@ CLASSICS = [
      "    weft__fetch_add_acq_rel(&runtime->runs, (uint32_t)-1);\n"
      "    weft__wait(&waiter, register_job, &call.task);\n"
      "    weft__fetch_add_acq_rel(&runtime->runs, 1);\n", STOP),
-    ("threads that were started are forgotten", "core/sched/runtime.c",
-     "        runtime->started++;\n", "        runtime->started += id > 0;\n", STOP),
+    ("spare threads are not told of the end", "core/sched/thread.c",
+     "        call(spares);\n", "        (void)call;\n", REGION),
+    ("a region makes its fiber runnable before it has left it", "core/sched/thread.c",
+     "    weft__fiber_switch(fiber, &thread->native);\n",
+     "    weft__fiber_ready(fiber);\n    weft__fiber_switch(fiber, &thread->native);\n", REGION),
+    ("a role is lent while it is played", "core/sched/thread.c",
+     "    worker->current = idle;\n    spare->worker = worker;\n    call(spare);\n",
+     "    spare->worker = worker;\n    call(spare);\n    worker->current = idle;\n", REGION),
     ("what could not be made is freed twice", "core/sched/runtime.c",
      "    weft__free(runtime->victims);\n",
      "    weft__free(runtime->victims);\n    weft__free(runtime->workers);\n", STOP),
+    # The first two were there once.
+    ("a fiber whose turn is not yet is kept from others", "core/sched/idle.c",
+     "    if (!weft__deque_is_empty(&worker->deque))\n"
+     "        weft__runtime_notify(worker->runtime, worker);\n    return item;\n",
+     "    return item;\n", WATCH),
+    ("the swap of a claim has no place in the single order", "core/sched/idle.c",
+     "    if (!weft__cas_seq_cst(&worker->asleep, &asleep, 0))",
+     "    if (!weft__cas_acq_rel(&worker->asleep, &asleep, 0))", WATCH),
+    ("a waker does not kick the reactor", "core/sched/idle.c",
+     "    if (reactor != NULL && weft__load_seq_cst(&runtime->watcher) == worker)",
+     "    if (0)", WATCH),
+    ("nobody watches", "core/sched/idle.c",
+     "    if (become_watcher(worker)) {", "    if (0) {", WATCH),
+    ("a new deadline is told to nobody", "core/sched/idle.c",
+     "    if (WEFT__UNLIKELY(worker->unwatched))\n        see_watched(worker);\n    return item;\n",
+     "    return item;\n", WATCH),
+    ("who has armed a deadline does not look how long the watcher sleeps", "core/sched/idle.c",
+     "    if (weft__load_seq_cst(&runtime->watch_until) > weft__wheel_next(&worker->wheel))\n",
+     "    if (0)\n", WATCH),
+    ("the watcher looks at deadlines before it says how long it sleeps", "core/sched/idle.c",
+     "        int64_t due = next_due(runtime);\n        if (due >= until)\n",
+     "        int64_t due = until;\n        if (due >= until)\n", WATCH),
+    ("a watcher that is woken keeps the role", "core/sched/idle.c",
+     "    weft__store_seq_cst(&runtime->watcher, NULL);\n", "", WATCH),
+    ("the last searcher does not mind unwatched deadlines", "core/sched/idle.c",
+     "|| is_unwatched(runtime) || is_work_left(worker))", "|| is_work_left(worker))", WATCH),
+    ("an early watcher does not come to the reactor", "core/sched/idle.c",
+     "    if (watcher != NULL)\n        rouse(runtime, watcher);\n    return reactor;\n",
+     "    return reactor;\n", WATCH),
 ]

@@ -5,6 +5,8 @@
 
 #include "fiber/scope.h"
 
+#include <weft/runtime.h>
+
 static unsigned runs;
 
 static void thread_0(void)
@@ -227,6 +229,58 @@ EXPLORE_MODEL(runtime_foreign) = {
     .threads = {run_and_destroy, thread_0, write_letter},
     .preemptions = 1,
     .stale = 1,
+};
+
+/* ---- regions that may block ------------------------------------------------------------------ */
+
+/* A spare thread plays the only worker meanwhile, and runs what lets the region go on. */
+static uint32_t may_go_on;
+
+static weft_task opener;
+
+static void run_opener(weft_task *task)
+{
+    (void)task;
+    weft__store_release(&may_go_on, 1);
+    explore_park_wake(&may_go_on, 1);
+}
+
+static const weft_task_type opener_type = {.run = run_opener, .name = "opener"};
+
+static int block(void *arg)
+{
+    (void)arg;
+    opener = (weft_task){.state_ = (uintptr_t)&opener_type};
+    weft__worker_push(weft__worker_self(), &opener);
+    weft_blocking_region region = weft__blocking_enter();
+    explore_check(weft__worker_self() == NULL);
+    while (!weft__load_acquire(&may_go_on))
+        explore_park_wait(&may_go_on, 0);
+    weft__blocking_leave(&region);
+    explore_check(weft__worker_self() != NULL);
+    runs++;
+    return 0;
+}
+
+static void prepare_region(void)
+{
+    runtime_prepare(1);
+    may_go_on = 0;
+    runs = 0;
+}
+
+static void run_region(void)
+{
+    explore_check(weft_runtime_run(runtime, block, NULL, NULL) == 0);
+    explore_check(runs == 1);
+    explore_check(weft_runtime_destroy(runtime) == 0);
+}
+
+EXPLORE_MODEL(runtime_region) = {
+    .name = "runtime.region",
+    .prepare = prepare_region,
+    .threads = {run_region, thread_0, thread_1},
+    .preemptions = 1,
 };
 
 /* ---- the end of a scope ---------------------------------------------------------------------- */
