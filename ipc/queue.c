@@ -104,6 +104,16 @@ static int64_t mpmc_pop(weft_queue *queue, batch *transfer)
     return got;
 }
 
+/* Get a role: as weft__spsc_take_role(). Whoever seems to have it may have died unnoticed. */
+static int spsc_inherit(weft_queue *queue, uint64_t *role, uint64_t me)
+{
+    int rc = weft__spsc_take_role(&queue->ring, role, me);
+    if (rc != -EBUSY)
+        return rc;
+    (void)weft__members_look(queue->segment);
+    return weft__spsc_take_role(&queue->ring, role, me);
+}
+
 /* Become the one who pushes, or who pops: 0, or why not. */
 static WEFT__NOINLINE int spsc_begin(weft_queue *queue, int is_push)
 {
@@ -112,8 +122,7 @@ static WEFT__NOINLINE int spsc_begin(weft_queue *queue, int is_push)
     uint64_t me = weft__member_self(queue->segment);
     if (me == 0)
         return -ENOMEM;
-    int heir =
-        weft__spsc_take_role(&queue->ring, is_push ? &control->producer : &control->consumer, me);
+    int heir = spsc_inherit(queue, is_push ? &control->producer : &control->consumer, me);
     if (heir < 0)
         return heir;
     int rc = is_push ? weft__spsc_begin_push(&queue->ring, &part->side)

@@ -355,6 +355,12 @@ static int check_owner(int fd)
     return status.st_uid == geteuid() ? 0 : -EACCES;
 }
 
+static int has_name(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && status.st_nlink > 0;
+}
+
 int weft__segment_open(weft__segment **out, const char *name, const weft__segment_spec *spec)
 {
     char path[288];
@@ -365,9 +371,15 @@ int weft__segment_open(weft__segment **out, const char *name, const weft__segmen
     if (fd < 0)
         return -weft__errno_get();
     rc = check_owner(fd);
-    if (rc == 0)
-        return attach(out, fd, name, spec);
-    (void)close(fd);
+    if (rc != 0) {
+        (void)close(fd);
+        return rc;
+    }
+    rc = attach(out, fd, name, spec);
+    if (rc == 0 && !has_name((*out)->fd)) {
+        weft__segment_detach(*out, 0);
+        return -ENOENT; /* removed between open and join: see inspect.c */
+    }
     return rc;
 }
 

@@ -120,7 +120,10 @@ WEFT__INLINE int weft__spsc_begin_push(const weft__ring *ring, weft__spsc_side *
     uint64_t next = weft__load_acquire(&ring->control->tail);
     /* edge spsc.space (acquire): as in room() */
     side->seen = weft__load_acquire(&ring->control->head);
-    /* edge ring.message (acquire): what a dead predecessor had sent without counting it */
+    /* What a predecessor had sent without counting it, the consumer may have read already. */
+    if (side->seen - next <= ring->mask + 1)
+        next = side->seen;
+    /* edge ring.message (acquire): as above, if not */
     while (next - side->seen <= ring->mask &&
            weft__load_acquire(weft__ring_word(ring, next)) == WEFT__READY(next))
         next++;

@@ -20,6 +20,7 @@ struct command {
 static const struct command commands[] = {
     {"info", "show what weft found: workers and why, machine, environment, traps", info_help,
      info_main},
+    {"shm", "show what lies in shared memory, remove what is provably dead", shm_help, shm_main},
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -12,8 +12,10 @@ enum {
 
 /* A command gets its own name as arguments[0], as main() does, and answers an exit code. */
 int info_main(int count, char **arguments);
+int shm_main(int count, char **arguments);
 
-/* What `weft help info` prints. */
+/* What `weft help info` and its siblings print. */
 extern const char info_help[];
+extern const char shm_help[];
 
 #endif

@@ -110,5 +110,58 @@ WEFT_API WEFT_NODISCARD int weft_shm_unlink(const char *name) WEFT_NONNULL(1);
  */
 WEFT_API WEFT_NODISCARD int weft_shm_catch_truncation(void);
 
+/* ---- what lies around --------------------------------------------------------------------------
+ * */
+
+#define WEFT_SHM_MEMBERS 64
+
+/* A segment with a name, seen from outside: nobody is attached by looking. */
+typedef struct weft_shm_info {
+    const char *kind;      /* "memory", "queue", "one-to-one", "pipe" */
+    uint64_t bytes;        /* of the whole segment */
+    uint64_t elem_bytes;   /* of an element; of the longest message; 0 for memory */
+    uint64_t capacity;     /* elements; granules of 64 bytes; bytes */
+    uint64_t used;         /* of these, as a snapshot; 0 for memory */
+    uint64_t arrivals;     /* processes that have attached so far */
+    int is_closed;         /* shut down */
+    int is_dead;           /* nobody alive is attached, and at least one was killed while it was */
+    int is_idle;           /* nobody is attached */
+    unsigned participants; /* places for members */
+    unsigned member_count; /* of the following, at most WEFT_SHM_MEMBERS */
+    struct {
+        int pid;
+        int is_dead; /* proved */
+    } members[WEFT_SHM_MEMBERS];
+} weft_shm_info;
+
+/**
+ * Look at a named queue, pipe or memory without attaching to it.
+ *
+ * Returns         0; -ENOENT; -EINVAL; -EPROTO it is not ours, damaged, or of another version;
+ *                 -EACCES
+ * Context         any
+ */
+WEFT_API WEFT_NODISCARD int weft_shm_inspect(const char *name, weft_shm_info *info)
+    WEFT_NONNULL(1, 2);
+
+/**
+ * Call visit(name, arg) for each name there is, until it answers something else than 0.
+ *
+ * Returns         what it answered last; or what the kernel says
+ * Context         any
+ */
+WEFT_API int weft_shm_list(int (*visit)(const char *name, void *arg), void *arg) WEFT_NONNULL(1);
+
+/**
+ * Remove a name if it is dead (weft_shm_info.is_dead), or, if `idle_too`, if nobody is attached.
+ *
+ * Somebody who attaches meanwhile keeps it.
+ *
+ * Returns         0 removed; -EBUSY it is in use, or nobody can say; otherwise as
+ *                 weft_shm_inspect()
+ * Context         any
+ */
+WEFT_API WEFT_NODISCARD int weft_shm_remove_dead(const char *name, int idle_too) WEFT_NONNULL(1);
+
 WEFT_END_DECLS
 #endif

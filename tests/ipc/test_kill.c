@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_kill.c — processes that push and take without end, killed at random, again and again.
+ *
+ * Each message has a number of its own. A producer notes the number as sent after the push; a
+ * consumer notes it as got before it releases the message, and whether it was marked. At the end
+ * nobody is killed any more and the rest is taken out. Then each number that was sent has been got,
+ * and none twice but for those that were marked.
+ *
+ * ctest: TIMEOUT 120 LABELS slow */
+#include "shared.h"
+
+#include <weft/queue.h>
+
+#ifndef KILLS
+#define KILLS LESS_IF_SANITIZED(400, 60)
+#endif
+#define NUMBERS_MAX (1u << 23)
+
+typedef struct tally {
+    uint64_t next; /* number of the next message */
+    uint64_t stop; /* producers: end */
+    uint64_t failed_line;
+    uint8_t sent[NUMBERS_MAX];
+    uint8_t got[NUMBERS_MAX];
+    uint8_t again[NUMBERS_MAX];
+} tally;
+
+typedef struct party {
+    int (*body)(void *arg);
+    pid_t pid;
+} party;
+
+static tally *counts;
+static weft_queue *queue;
+static weft_pipe *messages;
+
+/* ---- the children ------------------------------------------------------------------------------
+ * */
+
+static int may_end(int rc)
+{
+    return rc == -EPIPE || rc == -ETIMEDOUT || rc == -EOWNERDEAD || rc == -EBUSY;
+}
+
+static int complain(int line)
+{
+    weft__store_release(&counts->failed_line, (uint64_t)line);
+    return line;
+}
+
+static int is_over(uint64_t number)
+{
+    return weft__load_acquire(&counts->stop) || number >= NUMBERS_MAX;
+}
+
+static int produce(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        uint64_t number = weft__fetch_add_acq_rel(&counts->next, 1);
+        if (is_over(number))
+            return 0;
+        int rc = weft_queue_push(queue, &number, weft_in(WEFT_SEC));
+        if (may_end(rc))
+            continue;
+        if (rc != 0)
+            return complain(__LINE__);
+        weft__store_release(&counts->sent[number], 1);
+    }
+}
+
+static int produce_in_place(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        weft_item item;
+        uint64_t number = weft__fetch_add_acq_rel(&counts->next, 1);
+        if (is_over(number))
+            return 0;
+        int rc = weft_queue_reserve(queue, &item, weft_in(WEFT_SEC));
+        if (may_end(rc))
+            continue;
+        if (rc != 0)
+            return complain(__LINE__);
+        *(uint64_t *)item.data = number;
+        if (weft_queue_commit(queue, &item) != 0)
+            return complain(__LINE__);
+        weft__store_release(&counts->sent[number], 1);
+    }
+}
+
+static void note(uint64_t number, unsigned flags)
+{
+    (void)weft__fetch_add_acq_rel(&counts->got[number], (uint8_t)1);
+    if (flags & WEFT_REDELIVERED)
+        (void)weft__fetch_add_acq_rel(&counts->again[number], (uint8_t)1);
+}
+
+/* 0: one has been taken; or why not. */
+static int consume_one(int64_t deadline)
+{
+    weft_item item;
+    int rc = weft_queue_take(queue, &item, deadline);
+    if (rc != 0)
+        return rc;
+    uint64_t number = *(uint64_t *)item.data;
+    if (number >= NUMBERS_MAX)
+        return complain(__LINE__);
+    note(number, item.flags);
+    return weft_queue_release(queue, &item);
+}
+
+static int consume(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        int rc = consume_one(weft_in(WEFT_SEC));
+        if (rc == -EPIPE || weft__load_acquire(&counts->stop))
+            return 0;
+        if (rc != 0 && !may_end(rc))
+            return complain(__LINE__);
+    }
+}
+
+/* Messages of 8 … 800 bytes, all of the same number. */
+static int send_messages(void *arg)
+{
+    uint64_t message[100];
+    (void)arg;
+    for (;;) {
+        uint64_t number = weft__fetch_add_acq_rel(&counts->next, 1);
+        size_t words = 1 + number * 7 % 100;
+        if (is_over(number))
+            return 0;
+        for (size_t i = 0; i < words; i++)
+            message[i] = number;
+        int rc = weft_pipe_send(messages, message, words * 8, weft_in(WEFT_SEC));
+        if (may_end(rc))
+            continue;
+        if (rc != 0)
+            return complain(__LINE__);
+        weft__store_release(&counts->sent[number], 1);
+    }
+}
+
+static int receive_one(int64_t deadline)
+{
+    weft_item item;
+    int rc = weft_pipe_take(messages, &item, deadline);
+    if (rc != 0)
+        return rc;
+    const uint64_t *words = item.data;
+    uint64_t number = words[0];
+    if (number >= NUMBERS_MAX || item.bytes != 8 * (1 + number * 7 % 100))
+        return complain(__LINE__);
+    for (size_t i = 0; i < item.bytes / 8; i++)
+        if (words[i] != number)
+            return complain(__LINE__);
+    note(number, item.flags);
+    return weft_pipe_release(messages, &item);
+}
+
+static int receive_messages(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        int rc = receive_one(weft_in(WEFT_SEC));
+        if (rc == -EPIPE || weft__load_acquire(&counts->stop))
+            return 0;
+        if (rc != 0 && !may_end(rc))
+            return complain(__LINE__);
+    }
+}
+
+/* ---- the parent --------------------------------------------------------------------------------
+ * */
+
+static uint64_t random_state = 88172645463325252;
+
+static uint64_t xorshift(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
+}
+
+static void sleep_a_little(void)
+{
+    struct timespec moment = {.tv_nsec = (long)(xorshift() % 2000000)};
+    (void)nanosleep(&moment, NULL);
+}
+
+/* Kill one of them, many times, and put another in its place each time. */
+static void kill_and_replace(party *parties, size_t count, unsigned kills)
+{
+    for (size_t i = 0; i < count; i++)
+        parties[i].pid = start_child(parties[i].body, NULL);
+    for (unsigned i = 0; i < kills; i++) {
+        party *victim = &parties[xorshift() % count];
+        sleep_a_little();
+        assert_int_equal(kill_child(victim->pid), -SIGKILL);
+        victim->pid = start_child(victim->body, NULL);
+    }
+    weft__store_release(&counts->stop, 1);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(end_child(parties[i].pid), 0);
+    assert_int_equal(counts->failed_line, 0);
+}
+
+/* Take out what is left: until there has been nothing for a while, in which the dead are found. */
+static void take_the_rest(int (*one)(int64_t deadline))
+{
+    for (int quiet = 0; quiet < 3;) {
+        int rc = one(weft_in(20 * WEFT_MSEC));
+        assert_true(rc == 0 || rc == -ETIMEDOUT || rc == -EOWNERDEAD);
+        quiet += rc != 0;
+    }
+}
+
+static void check_counts(void)
+{
+    uint64_t limit = counts->next < NUMBERS_MAX ? counts->next : NUMBERS_MAX;
+    uint64_t sent = 0, again = 0;
+    for (uint64_t i = 0; i < limit; i++) {
+        if (counts->sent[i] && counts->got[i] == 0)
+            fail_msg("message %lu of %lu is lost", (unsigned long)i, (unsigned long)limit);
+        if (counts->got[i] - counts->again[i] > 1)
+            fail_msg("message %lu came twice, unmarked", (unsigned long)i);
+        sent += counts->sent[i];
+        again += counts->again[i];
+    }
+    print_message("%lu messages, %lu delivered again\n", (unsigned long)sent, (unsigned long)again);
+    assert_true(sent > 0);
+}
+
+static int prepare(void **state)
+{
+    (void)state;
+    const char *seed = getenv("WEFT_TEST_SEED");
+    random_state = seed != NULL ? strtoull(seed, NULL, 0) | 1 : (uint64_t)weft_now() | 1;
+    print_message("WEFT_TEST_SEED=%llu\n", (unsigned long long)random_state);
+    counts = shared_page(sizeof *counts);
+    return counts != NULL ? 0 : -1;
+}
+
+static int cleanup(void **state)
+{
+    (void)state;
+    return munmap(counts, sizeof *counts);
+}
+
+static void test_queue(void **state)
+{
+    weft_queue_spec spec = {.elem_bytes = 8, .capacity = 64};
+    party parties[] = {
+        {.body = produce}, {.body = produce_in_place}, {.body = consume}, {.body = consume}};
+    uint64_t value = 0;
+    (void)state;
+    assert_int_equal(weft_queue_create(&queue, NULL, &spec), 0);
+    kill_and_replace(parties, 4, KILLS);
+    take_the_rest(consume_one);
+    check_counts();
+    assert_int_equal(weft_queue_join(queue, WEFT_POLL), 0);
+    for (int i = 0; i < 64; i++) /* no slot is lost */
+        assert_int_equal(weft_queue_push(queue, &value, WEFT_POLL), 0);
+    weft_queue_detach(queue);
+}
+
+static void test_one_to_one(void **state)
+{
+    weft_queue_spec spec = {.elem_bytes = 8, .capacity = 64, .flags = WEFT_QUEUE_ONE_TO_ONE};
+    party parties[] = {{.body = produce}, {.body = consume}};
+    (void)state;
+    assert_int_equal(weft_queue_create(&queue, NULL, &spec), 0);
+    kill_and_replace(parties, 2, KILLS / 2);
+    take_the_rest(consume_one);
+    check_counts();
+    weft_queue_detach(queue);
+}
+
+static void test_pipe(void **state)
+{
+    weft_pipe_spec spec = {.capacity_bytes = 8192};
+    party parties[] = {{.body = send_messages},
+                       {.body = send_messages},
+                       {.body = receive_messages},
+                       {.body = receive_messages}};
+    (void)state;
+    assert_int_equal(weft_pipe_create(&messages, NULL, &spec), 0);
+    kill_and_replace(parties, 4, KILLS);
+    take_the_rest(receive_one);
+    check_counts();
+    assert_int_equal(weft_pipe_join(messages, WEFT_POLL), 0);
+    weft_pipe_detach(messages);
+}
+
+#define WITH_COUNTS(test) cmocka_unit_test_setup_teardown(test, prepare, cleanup)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_COUNTS(test_queue),
+        WITH_COUNTS(test_one_to_one),
+        WITH_COUNTS(test_pipe),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
