@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 /* A name of this process's own for a segment. */
 static inline const char *own_name(char name[static 64], const char *what)
@@ -26,8 +27,12 @@ static inline void *shared_page(size_t bytes)
 /* Fork a child that does body(arg) and answers a line number, or 0. */
 static inline pid_t start_child(int (*body)(void *arg), void *arg)
 {
+    pid_t parent = getpid();
     pid_t child = fork();
     if (child == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
+        if (getppid() != parent)
+            _exit(1);
         int line = body(arg);
         if (line != 0)
             dprintf(STDERR_FILENO, "line %d fails in a child\n", line);
