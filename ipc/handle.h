@@ -25,8 +25,8 @@ struct weft_queue {
     uint32_t open_items;  /* changed by fetch_add */
     uint32_t spin_ns[2];  /* how long to spin for data, for space; learnt */
     uint64_t joined;      /* positions below have been seen released */
-    __attribute__((aligned(128))) weft__part push;
-    __attribute__((aligned(128))) weft__part pop;
+    __attribute__((aligned(64))) weft__part push;
+    __attribute__((aligned(64))) weft__part pop;
 };
 
 struct weft_pipe {

@@ -33,6 +33,8 @@ static inline pid_t start_child(int (*body)(void *arg), void *arg)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
         if (getppid() != parent)
             _exit(1);
+        (void)signal(SIGSEGV, SIG_DFL); /* not to the test framework */
+        (void)signal(SIGBUS, SIG_DFL);
         int line = body(arg);
         if (line != 0)
             dprintf(STDERR_FILENO, "line %d fails in a child\n", line);
