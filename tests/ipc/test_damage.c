@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_damage.c — segments in which somebody has scribbled: before we attach, and while we are at it.
- * The random damage is the same in each run; fuzz_segment.c goes on from there. */
+/* test_damage.c — segments in which somebody has scribbled: before we attach, and while we are at
+ * it. The random damage is the same in each run; fuzz_segment.c goes on from there. */
 #include "shared.h"
 
 #include "alloc.h"

@@ -99,7 +99,7 @@ MPMC(mpmc_reuse, "reuse", .threads = {push_three, pop_three}, .finish = ring_fin
 MPMC(mpmc_wrap, "wrap", .threads = {push_three, pop_three}, .finish = ring_finish, .preemptions = 1,
      .stale = 1, .argument = ((uint64_t)1 << 62) - 2);
 MPMC(mpmc_producers, "producers", .threads = {push_first, push_second, pop_two},
-     .finish = ring_finish, .preemptions = 2, .stale = 1);
+     .finish = ring_finish, .preemptions = 1, .stale = 1);
 MPMC(mpmc_consumers, "consumers", .threads = {push_two, pop_one, pop_one}, .finish = ring_finish,
      .preemptions = 1, .stale = 1);
 
@@ -120,6 +120,6 @@ EXPLORE_MODEL(mpmc_recoverers) = {.name = "mpmc.recoverers",
                                   .prepare = prepare_one,
                                   .threads = {pop_once, recover_once, recover_once},
                                   .finish = finish_rest,
-                                  .preemptions = 2,
+                                  .preemptions = 1,
                                   .stale = 1,
                                   .crashes = 2};
