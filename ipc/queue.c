@@ -44,7 +44,7 @@ WEFT__INLINE int op_seat(weft_queue *queue, int *is_borrowed)
     return WEFT__LIKELY(seat >= 0) ? seat : weft__op_seat_slow(queue, is_borrowed);
 }
 
-static int64_t mpmc_push(weft_queue *queue, batch *transfer)
+WEFT__INLINE int64_t mpmc_push(weft_queue *queue, const char *elems, uint64_t count)
 {
     const weft__ring *ring = &queue->ring;
     uint64_t position = 0;
@@ -52,10 +52,10 @@ static int64_t mpmc_push(weft_queue *queue, batch *transfer)
     int seat = op_seat(queue, &is_borrowed);
     if (WEFT__UNLIKELY(seat < 0))
         return seat;
-    int64_t got = weft__mpmc_claim_push(ring, &ring->seats[seat], 1, transfer->count, &position);
+    int64_t got = weft__mpmc_claim_push(ring, &ring->seats[seat], 1, count, &position);
     for (int64_t i = 0; i < got; i++) {
         copy(weft__ring_element(ring, position + (uint64_t)i),
-             transfer->elems + (size_t)i * queue->elem_bytes, queue->elem_bytes);
+             elems + (size_t)i * queue->elem_bytes, queue->elem_bytes);
         weft__mpmc_publish(ring, position + (uint64_t)i);
     }
     if (WEFT__LIKELY(got > 0))
@@ -66,19 +66,20 @@ static int64_t mpmc_push(weft_queue *queue, batch *transfer)
 }
 
 /* One element that somebody had taken and was killed with. */
-static int64_t mpmc_pop_again(weft_queue *queue, batch *transfer, int seat)
+static WEFT__NOINLINE int64_t mpmc_pop_again(weft_queue *queue, char *elems, unsigned *flags,
+                                             int seat)
 {
     const weft__ring *ring = &queue->ring;
     int64_t position = weft__queue_inherit(queue, (uint32_t)seat, UINT64_MAX);
     if (position < 0)
         return position;
-    memcpy(transfer->elems, weft__ring_element(ring, (uint64_t)position), queue->elem_bytes);
+    memcpy(elems, weft__ring_element(ring, (uint64_t)position), queue->elem_bytes);
     weft__mpmc_release(ring, (uint64_t)position, 1);
-    transfer->flags = WEFT_REDELIVERED;
+    *flags = WEFT_REDELIVERED;
     return 1;
 }
 
-static int64_t mpmc_pop(weft_queue *queue, batch *transfer)
+WEFT__INLINE int64_t mpmc_pop(weft_queue *queue, char *elems, uint64_t count, unsigned *flags)
 {
     const weft__ring *ring = &queue->ring;
     uint64_t position = 0;
@@ -86,15 +87,15 @@ static int64_t mpmc_pop(weft_queue *queue, batch *transfer)
     int seat = op_seat(queue, &is_borrowed);
     if (WEFT__UNLIKELY(seat < 0))
         return seat;
-    int64_t got = weft__mpmc_claim_pop(ring, &ring->seats[seat], transfer->count,
-                                       weft__mpmc_measure_elements, &position);
+    int64_t got = weft__mpmc_claim_pop(ring, &ring->seats[seat], count, weft__mpmc_measure_elements,
+                                       &position);
     for (int64_t i = 0; i < got; i++) {
-        copy(transfer->elems + (size_t)i * queue->elem_bytes,
+        copy(elems + (size_t)i * queue->elem_bytes,
              weft__ring_element(ring, position + (uint64_t)i), queue->elem_bytes);
         weft__mpmc_release(ring, position + (uint64_t)i, 1);
     }
     if (WEFT__UNLIKELY((got == -EAGAIN || got == -EPIPE) && weft__queue_has_dead(queue))) {
-        int64_t again = mpmc_pop_again(queue, transfer, seat);
+        int64_t again = mpmc_pop_again(queue, elems, flags, seat);
         got = again > 0 ? again : got;
     }
     if (WEFT__LIKELY(got > 0))
@@ -156,15 +157,17 @@ WEFT__INLINE int64_t spsc_room(weft_queue *queue, uint64_t count)
     return WEFT__LIKELY(room != 0) ? room : -EAGAIN;
 }
 
-static int64_t spsc_push(weft_queue *queue, batch *transfer)
+WEFT__INLINE int64_t spsc_push(weft_queue *queue, const char *elems, uint64_t count)
 {
     const weft__ring *ring = &queue->ring;
-    int64_t room = spsc_room(queue, transfer->count);
+    int64_t room = spsc_room(queue, count);
     if (WEFT__UNLIKELY(room < 0))
         return room;
     uint64_t next = queue->push.side.next;
+    if (count == 1)
+        room = 1; /* which it is; now the compiler knows as well */
     for (int64_t i = 0; i < room; i++) {
-        copy(weft__ring_element(ring, next), transfer->elems + (size_t)i * queue->elem_bytes,
+        copy(weft__ring_element(ring, next), elems + (size_t)i * queue->elem_bytes,
              queue->elem_bytes);
         weft__spsc_publish(ring, next++);
     }
@@ -203,17 +206,19 @@ WEFT__INLINE unsigned spsc_flags(const weft_queue *queue)
     return WEFT__UNLIKELY((int64_t)(side->doubts - side->next) > 0) ? WEFT_REDELIVERED : 0;
 }
 
-static int64_t spsc_pop(weft_queue *queue, batch *transfer)
+WEFT__INLINE int64_t spsc_pop(weft_queue *queue, char *elems, uint64_t count, unsigned *flags)
 {
     const weft__ring *ring = &queue->ring;
-    int64_t ready = spsc_ready(queue, transfer->count);
+    int64_t ready = spsc_ready(queue, count);
     if (WEFT__UNLIKELY(ready < 0))
         return ready;
     uint64_t next = queue->pop.side.next;
-    transfer->flags = spsc_flags(queue);
+    if (count == 1)
+        ready = 1; /* as above */
+    *flags = spsc_flags(queue);
     for (int64_t i = 0; i < ready; i++)
-        copy(transfer->elems + (size_t)i * queue->elem_bytes,
-             weft__ring_element(ring, next + (uint64_t)i), queue->elem_bytes);
+        copy(elems + (size_t)i * queue->elem_bytes, weft__ring_element(ring, next + (uint64_t)i),
+             queue->elem_bytes);
     WEFT_CRASH_POINT(64);
     weft__spsc_release(ring, &queue->pop.side, next + (uint64_t)ready);
     weft__bell_tell(&ring->control->space, (int)ready);
@@ -222,12 +227,28 @@ static int64_t spsc_pop(weft_queue *queue, batch *transfer)
 
 static int64_t try_push(weft_queue *queue, void *arg)
 {
-    return queue->is_spsc ? spsc_push(queue, arg) : mpmc_push(queue, arg);
+    const batch *in = arg;
+    return queue->is_spsc ? spsc_push(queue, in->elems, in->count)
+                          : mpmc_push(queue, in->elems, in->count);
 }
 
 static int64_t try_pop(weft_queue *queue, void *arg)
 {
-    return queue->is_spsc ? spsc_pop(queue, arg) : mpmc_pop(queue, arg);
+    batch *out = arg;
+    return queue->is_spsc ? spsc_pop(queue, out->elems, out->count, &out->flags)
+                          : mpmc_pop(queue, out->elems, out->count, &out->flags);
+}
+
+/* The same for one element, of which the compiler makes straight code. */
+WEFT__INLINE int64_t try_push_one(weft_queue *queue, const void *elem)
+{
+    return WEFT__LIKELY(queue->is_spsc) ? spsc_push(queue, elem, 1) : mpmc_push(queue, elem, 1);
+}
+
+WEFT__INLINE int64_t try_pop_one(weft_queue *queue, void *elem, unsigned *flags)
+{
+    return WEFT__LIKELY(queue->is_spsc) ? spsc_pop(queue, elem, 1, flags)
+                                        : mpmc_pop(queue, elem, 1, flags);
 }
 
 /* ---- push and pop ---------------------------------------------------------------------------- */
@@ -266,13 +287,19 @@ ssize_t weft_queue_push_n(weft_queue *queue, const void *elems, size_t count, in
     return (ssize_t)rc;
 }
 
-int weft_queue_push(weft_queue *queue, const void *elem, int64_t deadline)
+static WEFT__NOINLINE int push_slowly(weft_queue *queue, const void *elem, int64_t deadline)
 {
     batch transfer = {.elems = (char *)(uintptr_t)elem, .count = 1};
-    int64_t rc = try_push(queue, &transfer);
-    if (WEFT__UNLIKELY(rc == -EAGAIN))
-        rc = wait_for_space(queue, try_push, &transfer, deadline);
+    int64_t rc = wait_for_space(queue, try_push, &transfer, deadline);
     return rc > 0 ? 0 : (int)rc;
+}
+
+int weft_queue_push(weft_queue *queue, const void *elem, int64_t deadline)
+{
+    int64_t rc = try_push_one(queue, elem);
+    if (WEFT__LIKELY(rc > 0))
+        return 0;
+    return rc == -EAGAIN ? push_slowly(queue, elem, deadline) : (int)rc;
 }
 
 ssize_t weft_queue_pop_n(weft_queue *queue, void *elems, size_t count, int64_t deadline)
@@ -287,24 +314,35 @@ ssize_t weft_queue_pop_n(weft_queue *queue, void *elems, size_t count, int64_t d
     return (ssize_t)rc;
 }
 
-int weft_queue_pop(weft_queue *queue, void *elem, int64_t deadline)
+static WEFT__NOINLINE int pop_slowly(weft_queue *queue, void *elem, unsigned *flags,
+                                     int64_t deadline)
 {
     batch transfer = {.elems = elem, .count = 1};
-    int64_t rc = try_pop(queue, &transfer);
-    if (WEFT__UNLIKELY(rc == -EAGAIN))
-        rc = wait_for_data(queue, try_pop, &transfer, deadline);
-    return rc > 0 ? 0 : (int)rc;
+    int64_t rc = wait_for_data(queue, try_pop, &transfer, deadline);
+    if (rc < 0)
+        return (int)rc;
+    *flags = transfer.flags;
+    return 0;
+}
+
+int weft_queue_pop(weft_queue *queue, void *elem, int64_t deadline)
+{
+    unsigned flags;
+    int64_t rc = try_pop_one(queue, elem, &flags);
+    if (WEFT__LIKELY(rc > 0))
+        return 0;
+    return rc == -EAGAIN ? pop_slowly(queue, elem, &flags, deadline) : (int)rc;
 }
 
 int weft_queue_pop_flags(weft_queue *queue, void *elem, unsigned *flags, int64_t deadline)
 {
-    batch transfer = {.elems = elem, .count = 1};
-    int64_t rc = try_pop(queue, &transfer);
-    if (WEFT__UNLIKELY(rc == -EAGAIN))
-        rc = wait_for_data(queue, try_pop, &transfer, deadline);
+    unsigned told = 0;
+    int64_t rc = try_pop_one(queue, elem, &told);
+    if (rc == -EAGAIN)
+        rc = pop_slowly(queue, elem, &told, deadline);
     if (rc < 0)
         return (int)rc;
-    *flags = transfer.flags;
+    *flags = told;
     return 0;
 }
 
