@@ -88,16 +88,18 @@ static void look(weft_queue *queue, int64_t now)
 
 /* Nobody is left who could end this wait: all others are gone, the last one by death, and this
  * process has no other thread at the queue. */
-static int is_abandoned(const weft_queue *queue)
+static int is_abandoned(const weft_queue *queue, const weft__wait *wait)
 {
     const weft__segment *segment = queue->segment;
     uint64_t me = segment->member;
     if (queue->is_spsc) {
         const weft__shm_control *control = queue->ring.control;
-        uint64_t peer =
-            weft__load_relaxed(queue->push.member == me ? &control->consumer : &control->producer);
         /* relaxed: only its death is asked for */
-        if (peer != 0 && peer != me && weft__ring_member_is_dead(&queue->ring, peer))
+        uint64_t peer =
+            weft__load_relaxed(wait->side == 0 ? &control->producer : &control->consumer);
+        if (peer == me)
+            return 0; /* another thread of this process */
+        if (peer != 0 && weft__ring_member_is_dead(&queue->ring, peer))
             return 1;
     }
     if (weft__load_relaxed(&segment->header->last_was_dead) == 0) /* relaxed: a hint */
@@ -177,7 +179,7 @@ static int64_t sleep_and_look(weft_queue *queue, const weft__wait *wait)
             rc = wait->attempt(queue, wait->arg);
             if (rc != -EAGAIN)
                 return rc;
-            if (is_abandoned(queue))
+            if (is_abandoned(queue, wait))
                 return -EOWNERDEAD;
             nap = 2 * nap < nap_ns_max(queue) ? 2 * nap : nap_ns_max(queue);
         }
