@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_executor.c — pools: bounded queues, shutting down in every state, from everywhere. */
+#include "../core/process.h"
+#include "manual.h"
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <weft/atomic.h>
+#include <weft/fiber.h>
+
+typedef WEFT_FUTURE_OF(int) int_future;
+
+WEFT_TASK(int, answer, int, value)
+{
+    return value;
+}
+
+/* Says that it runs, and runs until it is told to end. */
+typedef struct gate {
+    int_future entered;
+    int_future open;
+} gate;
+
+WEFT_TASK(int, pass, gate *, at)
+{
+    int value = 1;
+    (void)weft_set_result(at->entered, &value);
+    return weft_result(at->open, &value, WEFT_FOREVER);
+}
+
+static gate gate_new(void)
+{
+    gate at;
+    weft_promise(at.entered);
+    weft_promise(at.open);
+    return at;
+}
+
+static void gate_open(gate *at)
+{
+    assert_int_equal(weft_set_result(at->open, &(int){0}), 0);
+}
+
+static void gate_free(gate *at)
+{
+    (void)weft_set_result(at->entered, &(int){0}); /* a promise has to be kept */
+    (void)weft_set_result(at->open, &(int){0});
+    weft_release(at->entered);
+    weft_release(at->open);
+}
+
+/* A pass that runs. */
+static pass_future occupy(weft_executor *pool, gate *at)
+{
+    pass_future f = weft_submit(pool, pass, at);
+    assert_int_equal(weft_result(at->entered, NULL, WEFT_FOREVER), 0);
+    return f;
+}
+
+/* Keeps its thread: nothing else runs on a pool of one worker. */
+WEFT_TASK(int, hold, uint32_t *, word)
+{
+    weft__store_release(word, 1);
+    while (weft__load_acquire(word) != 2)
+        (void)usleep(100);
+    return 0;
+}
+
+static hold_future hold_worker(weft_executor *pool, uint32_t *word)
+{
+    *word = 0;
+    hold_future f = weft_submit(pool, hold, word);
+    while (weft__load_acquire(word) != 1)
+        (void)usleep(100);
+    return f;
+}
+
+static weft_executor *pool_new(unsigned workers, size_t queue_max, weft_full full)
+{
+    weft_executor *pool = NULL;
+    weft_pool_config config = {
+        .runtime = {.workers = workers}, .queue_max = queue_max, .full = full};
+    assert_int_equal(weft_pool_create(&pool, &config), 0);
+    return pool;
+}
+
+/* ---- pools ----------------------------------------------------------------------------------- */
+
+static void test_pool_runs_what_is_submitted_from_anywhere(void **state)
+{
+    (void)state;
+    weft_executor *pool = pool_new(2, 0, WEFT_FULL_WAIT);
+    for (int i = 0; i < 500; i++) {
+        int value = -1;
+        answer_future f = weft_submit(pool, answer, i);
+        assert_int_equal(weft_await(f, &value, WEFT_FOREVER), 0);
+        assert_int_equal(value, i);
+    }
+    assert_int_equal(weft_pool_destroy(pool), 0);
+    assert_int_equal(weft_pool_destroy(NULL), 0);
+}
+
+static void test_wrong_configurations_are_refused(void **state)
+{
+    (void)state;
+    weft_executor *pool = NULL;
+    weft_pool_config config = {.runtime = {.workers = WEFT_WORKERS_MAX + 1}};
+    assert_int_equal(weft_pool_create(&pool, &config), -EINVAL);
+    config = (weft_pool_config){.full = (weft_full)17};
+    assert_int_equal(weft_pool_create(&pool, &config), -EINVAL);
+    assert_null(pool);
+}
+
+static void test_futures_outlive_their_pool(void **state)
+{
+    (void)state;
+    int value = 0;
+    weft_executor *pool = pool_new(1, 0, WEFT_FULL_WAIT);
+    answer_future f = weft_submit(pool, answer, 3);
+    assert_int_equal(weft_pool_destroy(pool), 0);
+    assert_int_equal(weft_await(f, &value, WEFT_POLL), 0); /* it ran: destroying waits */
+    assert_int_equal(value, 3);
+}
+
+static int use_pool(void *arg)
+{
+    weft_executor *pool = arg;
+    int value = 0;
+    CHECK(pool != weft_workers());
+    answer_future f = weft_submit(pool, answer, 9);
+    CHECK(weft_await(f, &value, WEFT_FOREVER) == 0 && value == 9);
+    return 0;
+}
+
+static void test_a_fiber_may_use_another_runtimes_pool(void **state)
+{
+    (void)state;
+    weft_executor *pool = pool_new(1, 0, WEFT_FULL_WAIT);
+    weft_config config = {.workers = 2};
+    assert_int_equal(weft_run(use_pool, pool, &config), 0);
+    assert_int_equal(weft_pool_destroy(pool), 0);
+}
+
+static void test_plain_threads_share_workers(void **state)
+{
+    (void)state;
+    weft_executor *shared = weft_workers();
+    int value = 0;
+    assert_ptr_equal(shared, weft_workers());
+    answer_future f = weft_submit(shared, answer, 8);
+    assert_int_equal(weft_await(f, &value, WEFT_FOREVER), 0);
+    assert_int_equal(value, 8);
+    assert_int_equal(weft_executor_shutdown(shared, 0, WEFT_FOREVER), -ENOTSUP);
+    assert_int_equal(weft_pool_destroy(shared), -ENOTSUP);
+    assert_int_equal(weft_executor_shutdown(weft_inline(), 0, WEFT_FOREVER), -ENOTSUP);
+}
+
+/* ---- the bound ------------------------------------------------------------------------------- */
+
+static void test_full_queue_fails_with_eagain(void **state)
+{
+    (void)state;
+    uint32_t word;
+    weft_executor *pool = pool_new(1, 2, WEFT_FULL_FAIL);
+    hold_future held = hold_worker(pool, &word);
+    answer_future f = weft_submit(pool, answer, 1);
+    answer_future g = weft_submit(pool, answer, 2);
+    answer_future h = weft_submit(pool, answer, 3);
+    assert_int_equal(weft_await(h, NULL, WEFT_POLL), -EAGAIN);
+    weft__store_release(&word, 2);
+    assert_int_equal(weft_await(f, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_await(g, NULL, WEFT_FOREVER), 0);
+    f = weft_submit(pool, answer, 1);
+    assert_int_equal(weft_await(f, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_await(held, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_pool_destroy(pool), 0);
+}
+
+WEFT_TASK(int, where)
+{
+    return weft_worker_id();
+}
+
+static void test_full_queue_runs_here(void **state)
+{
+    (void)state;
+    uint32_t word;
+    int worker = 5;
+    weft_executor *pool = pool_new(1, 1, WEFT_FULL_RUN);
+    hold_future held = hold_worker(pool, &word);
+    where_future f = weft_submit(pool, where);
+    where_future g = weft_submit(pool, where);
+    assert_int_equal(weft_await(g, &worker, WEFT_POLL), 0);
+    assert_int_equal(worker, -1);
+    weft__store_release(&word, 2);
+    assert_int_equal(weft_await(f, &worker, WEFT_FOREVER), 0);
+    assert_int_equal(worker, 0);
+    assert_int_equal(weft_await(held, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_pool_destroy(pool), 0);
+}
+
+typedef struct producer {
+    weft_executor *pool;
+    uint32_t submitted;
+} producer;
+
+static void *produce(void *arg)
+{
+    producer *self = arg;
+    for (int i = 0; i < 5; i++) {
+        answer_future f = weft_submit(self->pool, answer, i);
+        weft_release(f);
+        weft__fetch_add_acq_rel(&self->submitted, 1);
+    }
+    return NULL;
+}
+
+static void test_full_queue_makes_threads_wait(void **state)
+{
+    (void)state;
+    uint32_t word;
+    pthread_t thread;
+    producer self = {.pool = pool_new(1, 2, WEFT_FULL_WAIT)};
+    hold_future held = hold_worker(self.pool, &word);
+    assert_int_equal(pthread_create(&thread, NULL, produce, &self), 0);
+    while (weft__load_acquire(&self.submitted) != 2)
+        (void)usleep(100);
+    (void)usleep(5000);
+    assert_int_equal(weft__load_acquire(&self.submitted), 2);
+    weft__store_release(&word, 2);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(self.submitted, 5);
+    assert_int_equal(weft_await(held, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_pool_destroy(self.pool), 0);
+}
+
+WEFT_TASK(int, submit_more, weft_executor *, pool, int, count)
+{
+    int sum = 0;
+    for (int i = 0; i < count; i++) {
+        int value = 0;
+        answer_future f = weft_submit(pool, answer, i);
+        if (weft_await(f, &value, WEFT_FOREVER) != 0)
+            return -1;
+        sum += value;
+    }
+    return sum;
+}
+
+static void test_tasks_of_a_full_pool_park_and_get_through(void **state)
+{
+    (void)state;
+    submit_more_future f[8];
+    weft_executor *pool = pool_new(1, 1, WEFT_FULL_WAIT);
+    for (int i = 0; i < 8; i++)
+        f[i] = weft_submit(pool, submit_more, pool, 20);
+    for (int i = 0; i < 8; i++) {
+        int sum = 0;
+        assert_int_equal(weft_await(f[i], &sum, WEFT_FOREVER), 0);
+        assert_int_equal(sum, 190);
+    }
+    assert_int_equal(weft_pool_destroy(pool), 0);
+}
+
+typedef struct latecomer {
+    weft_executor *pool;
+    uint32_t *held;
+    int rc;
+} latecomer;
+
+static int submit_until_late(void *arg)
+{
+    latecomer *self = arg;
+    weft_deadline(weft_in(5 * WEFT_MSEC))
+    {
+        answer_future f = weft_submit(self->pool, answer, 1); /* has room */
+        answer_future g = weft_submit(self->pool, answer, 2); /* has none, in time */
+        self->rc = weft_await(g, NULL, WEFT_POLL);
+        weft_release(f);
+        weft__store_release(self->held, 2); /* the scope waits for the first */
+    }
+    return 0;
+}
+
+static void test_waiting_for_room_ends_with_the_scope(void **state)
+{
+    (void)state;
+    uint32_t word;
+    weft_config config = {.workers = 1};
+    weft_executor *pool = pool_new(1, 1, WEFT_FULL_WAIT);
+    hold_future held = hold_worker(pool, &word);
+    latecomer self = {.pool = pool, .held = &word};
+    assert_int_equal(weft_run(submit_until_late, &self, &config), 0);
+    assert_int_equal(self.rc, -ECANCELED); /* as all that has not begun in it */
+    assert_int_equal(weft_await(held, NULL, WEFT_FOREVER), 0);
+    answer_future f = weft_submit(pool, answer, 1); /* nobody holds a place who has gone */
+    assert_int_equal(weft_await(f, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_pool_destroy(pool), 0);
+}
+
+/* ---- shutdown -------------------------------------------------------------------------------- */
+
+enum { BLOCKED = 1, RUNNING = 2, PENDING = 4 };
+
+/* A pool of one worker with work in each of the states of `mask` is shut down. */
+static void shut_down(int mask, unsigned flags, int is_waiting)
+{
+    weft_executor *pool = pool_new(1, 0, WEFT_FULL_WAIT);
+    gate at = gate_new();
+    uint32_t word = 0;
+    pass_future blocked = {NULL};
+    hold_future running = {NULL};
+    answer_future pending = {NULL};
+    int value = 0;
+    if (mask & BLOCKED)
+        blocked = occupy(pool, &at);
+    if (mask & RUNNING)
+        running = hold_worker(pool, &word);
+    if (mask & PENDING)
+        pending = weft_submit(pool, answer, 4);
+
+    int is_busy = (mask & (BLOCKED | RUNNING)) != 0;
+    int rc = weft_executor_shutdown(pool, flags, is_waiting ? weft_in(WEFT_MSEC) : WEFT_POLL);
+    if (is_busy)
+        assert_int_equal(rc, -ETIMEDOUT);
+    else
+        assert_true(rc == 0 || rc == -ETIMEDOUT);
+    answer_future refused = weft_submit(pool, answer, 5);
+    assert_int_equal(weft_await(refused, NULL, WEFT_POLL), -EPIPE);
+    if ((mask & PENDING) && (mask & RUNNING))
+        assert_int_equal(weft_cancelled(pending), flags == WEFT_CANCEL_PENDING); /* at once */
+    weft__store_release(&word, 2);
+    if (mask & BLOCKED)
+        gate_open(&at);
+    assert_int_equal(weft_executor_shutdown(pool, flags, WEFT_FOREVER), 0);
+    assert_int_equal(weft_executor_shutdown(pool, 0, WEFT_POLL), 0);
+    if (mask & BLOCKED)
+        assert_int_equal(weft_await(blocked, &value, WEFT_POLL), 0);
+    if (mask & RUNNING)
+        assert_int_equal(weft_await(running, &value, WEFT_POLL), 0);
+    if (mask & PENDING) {
+        rc = weft_await(pending, &value, WEFT_POLL);
+        assert_true(rc == 0 ? value == 4 : rc == -ECANCELED && flags == WEFT_CANCEL_PENDING);
+    }
+    gate_free(&at);
+    assert_int_equal(weft_pool_destroy(pool), 0);
+}
+
+static void test_shutdown_with_work_in_every_state(void **state)
+{
+    (void)state;
+    for (int mask = 0; mask < 8; mask++)
+        for (int is_waiting = 0; is_waiting < 2; is_waiting++) {
+            shut_down(mask, 0, is_waiting);
+            shut_down(mask, WEFT_CANCEL_PENDING, is_waiting);
+        }
+}
+
+typedef struct inside {
+    weft_executor *pool;
+    int waiting, destroying, polling, submitting;
+} inside;
+
+WEFT_TASK(int, shut_down_oneself, inside *, self)
+{
+    self->waiting = weft_executor_shutdown(self->pool, 0, WEFT_FOREVER);
+    self->destroying = weft_pool_destroy(self->pool);
+    answer_future f = weft_submit(self->pool, answer, 1); /* nothing has happened */
+    if (weft_await(f, NULL, WEFT_FOREVER) != 0)
+        return -1;
+    self->polling = weft_executor_shutdown(self->pool, WEFT_CANCEL_PENDING, WEFT_POLL);
+    f = weft_submit(self->pool, answer, 1);
+    self->submitting = weft_await(f, NULL, WEFT_FOREVER);
+    return 0;
+}
+
+static void test_shutdown_from_inside_a_task(void **state)
+{
+    (void)state;
+    for (unsigned workers = 1; workers <= 3; workers++) {
+        inside self = {.pool = pool_new(workers, 0, WEFT_FULL_WAIT)};
+        int value = -1;
+        shut_down_oneself_future f = weft_submit(self.pool, shut_down_oneself, &self);
+        assert_int_equal(weft_await(f, &value, WEFT_FOREVER), 0);
+        assert_int_equal(value, 0);
+        assert_int_equal(self.waiting, -EDEADLK);
+        assert_int_equal(self.destroying, -EDEADLK);
+        assert_int_equal(self.polling, -ETIMEDOUT);
+        assert_int_equal(self.submitting, -EPIPE);
+        assert_int_equal(weft_pool_destroy(self.pool), 0);
+    }
+}
+
+WEFT_TASK(int, grow, weft_executor *, pool, int, depth)
+{
+    if (depth > 0) {
+        for (int i = 0; i < 2; i++) {
+            grow_future f = weft_submit(pool, grow, pool, depth - 1);
+            weft_release(f);
+        }
+    }
+    return 0;
+}
+
+static void test_destroying_at_any_moment_ends_everything(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        weft_executor *pool = pool_new(1 + (unsigned)round % 3, 0, WEFT_FULL_WAIT);
+        answer_future f[20];
+        grow_future g = weft_submit(pool, grow, pool, 5);
+        for (int i = 0; i < 20; i++)
+            f[i] = weft_submit(pool, answer, i);
+        unsigned flags = round % 2 == 0 ? 0 : WEFT_CANCEL_PENDING;
+        assert_int_equal(weft_executor_shutdown(pool, flags, WEFT_FOREVER), 0);
+        assert_true(weft_done(g));
+        assert_int_equal(weft_pool_destroy(pool), 0);
+        weft_release(g);
+        for (int i = 0; i < 20; i++) {
+            int rc = weft_await(f[i], NULL, WEFT_POLL);
+            assert_true(rc == 0 || (flags != 0 && rc == -ECANCELED));
+        }
+    }
+}
+
+/* ---- scopes ---------------------------------------------------------------------------------- */
+
+WEFT_TASK(int, until_told, int_future *, ready)
+{
+    (void)weft_set_result(*ready, &(int){1});
+    return weft_sleep(WEFT_FOREVER);
+}
+
+static int check_scope(void *arg)
+{
+    int_future ready;
+    until_told_future running = {NULL};
+    answer_future pending = {NULL};
+    int value = 0;
+    (void)arg;
+    weft_promise(ready);
+    weft_scope(group)
+    {
+        running = weft_submit(weft_workers(), until_told, &ready);
+        CHECK(weft_result(ready, NULL, WEFT_FOREVER) == 0);
+        weft_cancel_scope(&group);
+        pending = weft_submit(weft_workers(), answer, 3);
+    }
+    CHECK(weft_done(running) && weft_cancelled(pending)); /* the scope has waited for both */
+    CHECK(weft_await(running, &value, WEFT_POLL) == 0 && value == -ECANCELED);
+    CHECK(weft_await(pending, &value, WEFT_POLL) == -ECANCELED);
+    weft_release(ready);
+
+    weft_promise(ready);
+    weft_deadline(weft_in(3 * WEFT_MSEC))
+    {
+        running = weft_submit(weft_workers(), until_told, &ready);
+    }
+    CHECK(weft_await(running, &value, WEFT_POLL) == 0 && value == -ETIMEDOUT);
+    weft_release(ready);
+    return 0;
+}
+
+static void test_a_scope_cancels_what_was_submitted_in_it(void **state)
+{
+    (void)state;
+    for (unsigned workers = 1; workers <= 3; workers++) {
+        weft_config config = {.workers = workers};
+        int line = weft_run(check_scope, NULL, &config);
+        if (line != 0)
+            fail_msg("line %d fails with %u workers", line, workers);
+    }
+}
+
+/* ---- fork ------------------------------------------------------------------------------------ */
+
+static int check_in_child(weft_executor *pool, answer_future from_parent)
+{
+    int value = 0;
+    if (weft_await(from_parent, &value, WEFT_FOREVER) != -ECHILD)
+        return 1;
+    answer_future f = weft_submit(pool, answer, 1);
+    if (weft_await(f, &value, WEFT_FOREVER) != -ECHILD)
+        return 2;
+    if (weft_executor_shutdown(pool, 0, WEFT_FOREVER) != -ECHILD)
+        return 3;
+    f = weft_submit(weft_workers(), answer, 7); /* workers of the child's own */
+    if (weft_await(f, &value, WEFT_FOREVER) != 0 || value != 7)
+        return 4;
+    return 0;
+}
+
+static void test_a_forked_child_has_none_of_the_workers(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        skip();
+    uint32_t word;
+    weft_executor *pool = pool_new(1, 0, WEFT_FULL_WAIT);
+    hold_future held = hold_worker(pool, &word);
+    answer_future f = weft_submit(pool, answer, 1);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(check_in_child(pool, f));
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    weft__store_release(&word, 2);
+    assert_int_equal(weft_await(f, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_await(held, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_pool_destroy(pool), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pool_runs_what_is_submitted_from_anywhere),
+        cmocka_unit_test(test_wrong_configurations_are_refused),
+        cmocka_unit_test(test_futures_outlive_their_pool),
+        cmocka_unit_test(test_a_fiber_may_use_another_runtimes_pool),
+        cmocka_unit_test(test_plain_threads_share_workers),
+        cmocka_unit_test(test_full_queue_fails_with_eagain),
+        cmocka_unit_test(test_full_queue_runs_here),
+        cmocka_unit_test(test_full_queue_makes_threads_wait),
+        cmocka_unit_test(test_tasks_of_a_full_pool_park_and_get_through),
+        cmocka_unit_test(test_waiting_for_room_ends_with_the_scope),
+        cmocka_unit_test(test_shutdown_with_work_in_every_state),
+        cmocka_unit_test(test_shutdown_from_inside_a_task),
+        cmocka_unit_test(test_destroying_at_any_moment_ends_everything),
+        cmocka_unit_test(test_a_scope_cancels_what_was_submitted_in_it),
+        cmocka_unit_test(test_a_forked_child_has_none_of_the_workers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
