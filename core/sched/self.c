@@ -61,3 +61,12 @@ WEFT__NOINLINE void weft__local_set(void *value)
     else
         plain_local = value;
 }
+
+WEFT__NOINLINE void *weft__local_swap(void *value)
+{
+    weft__worker *worker = weft__self->worker_;
+    void **place = worker != NULL ? &worker->current->local : &plain_local;
+    void *before = *place;
+    *place = value;
+    return before;
+}

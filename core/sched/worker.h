@@ -134,6 +134,7 @@ void weft__worker_bind_thread(weft__worker *worker);
  * after any wait. */
 void *weft__local_get(void);
 void weft__local_set(void *value);
+void *weft__local_swap(void *value); /* returns the old one */
 
 void weft__worker_unbind_thread(void);
 
