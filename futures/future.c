@@ -28,7 +28,7 @@ _Static_assert(offsetof(struct weft_future, head) % WEFT__TASK_ALIGN_MAX == 0, "
 weft_future *weft__future_new(weft_executor *executor, const weft_site *site, size_t task_bytes)
 {
     weft_assert(site->type->task_align <= WEFT__TASK_ALIGN_MAX); /* as weft_submit() checks */
-    weft_future *future = weft__hook_alloc(WEFT__FUTURE_BYTES + task_bytes);
+    weft_future *future = weft__workers_alloc(WEFT__FUTURE_BYTES + task_bytes);
     if (future == NULL)
         return NULL;
     future->site = site;
@@ -41,6 +41,17 @@ weft_future *weft__future_new(weft_executor *executor, const weft_site *site, si
     return future;
 }
 
+/* How much of the block is in use. */
+static size_t bytes_of(const weft_future *future)
+{
+    const weft_task_type *type = future->site->type;
+    if (type->drop_ != NULL) /* its size is its own affair */
+        return SIZE_MAX;
+    if (future->executor != NULL)
+        return WEFT__FUTURE_BYTES + type->task_bytes;
+    return sizeof(weft_future) + weft__future_result_bytes(future);
+}
+
 static void free_future(weft_future *future)
 {
     const weft_task_type *type = future->site->type;
@@ -49,7 +60,7 @@ static void free_future(weft_future *future)
         type->drop_(&future->head);
     if (WEFT__STATE(future->state.word) == WEFT__FINISHED)
         weft__error_drop(future->error);
-    weft__hook_free(future);
+    weft__workers_free(future, bytes_of(future));
 }
 
 static const weft_task_type no_memory_type = {
@@ -207,8 +218,8 @@ int weft_future_cancel(weft_future *future)
 
 uintptr_t weft__future_call(const weft_site *site, weft_task *task)
 {
-    weft__frame frame = {.outer = weft__local_get(), .site = site};
-    weft__local_set(&frame);
+    weft__frame frame = {.site = site};
+    frame.outer = weft__local_swap(&frame);
     site->type->run(task);
     weft__local_set(frame.outer);
     return frame.error;

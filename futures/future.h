@@ -109,6 +109,10 @@ void weft__error_mark_read(uintptr_t error);
 
 /* ---- workers.c ---- */
 
+/* Memory for futures: workers keep some of the usual size. NULL: there is none. */
+void *weft__workers_alloc(size_t bytes) WEFT_NODISCARD;
+void weft__workers_free(void *block, size_t bytes);
+
 /* Take the item back from the calling worker's deque, if it lies on top, to run it right here. */
 int weft__workers_take_back(weft_future *future);
 

@@ -25,7 +25,7 @@ void weft__group_init(weft__group *group, int is_listing, int is_eager)
 
 int weft__group_add(weft__group *group, weft__state *state, size_t index)
 {
-    int rc = weft__state_arm(state, (uintptr_t)group | WEFT__GROUP, index);
+    int rc = weft__state_arm(state, (uintptr_t)group | WEFT__NODE_GROUP, index);
     if (rc == 1)
         group->armed++;
     return rc;
@@ -109,7 +109,7 @@ weft__node *weft__group_take(weft__group *group)
 
 void weft__group_remove(weft__group *group, weft__state *state)
 {
-    group->armed -= weft__state_disarm(state, (uintptr_t)group | WEFT__GROUP);
+    group->armed -= weft__state_disarm(state, (uintptr_t)group | WEFT__NODE_GROUP);
 }
 
 void weft__group_close(weft__group *group)

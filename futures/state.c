@@ -16,7 +16,7 @@ void weft__state_init(weft__state *state)
     state->handles = 1;
     state->idle = 0;
     state->first.next = NULL;
-    state->first.target = WEFT__IDLE;
+    state->first.target = WEFT__NODE_IDLE;
 }
 
 void weft__state_destroy(weft__state *state)
@@ -78,16 +78,16 @@ static weft__after tell_groups(weft__state *state, weft__node *newest, int has_f
     int has_calls = 0;
     for (weft__node *node = newest; node != NULL; node = node->next) {
         /* relaxed: a callback stays one until weft__state_calls() */
-        if (weft__load_relaxed(&node->target) == WEFT__CALLBACK) {
+        if (weft__load_relaxed(&node->target) == WEFT__NODE_CALLBACK) {
             has_calls = 1;
             continue;
         }
         /* edge future.arm (acquire): the group, and what was written into the node
          * edge future.end (release): whoever finds the node fired finds the future ended */
-        uintptr_t target = weft__exchange_acq_rel(&node->target, WEFT__FIRED);
-        if (WEFT__TAG_OF(target) == WEFT__GROUP)
-            weft__group_arrive((weft__group *)(target - WEFT__GROUP), node, has_failed);
-        else if (target == WEFT__CALLBACK) {            /* since the look */
+        uintptr_t target = weft__exchange_acq_rel(&node->target, WEFT__NODE_FIRED);
+        if (WEFT__TAG_OF(target) == WEFT__NODE_GROUP)
+            weft__group_arrive((weft__group *)(target - WEFT__NODE_GROUP), node, has_failed);
+        else if (target == WEFT__NODE_CALLBACK) {       /* since the look */
             weft__store_relaxed(&node->target, target); /* relaxed: nobody else wants it now */
             has_calls = 1;
         }
@@ -133,10 +133,10 @@ weft__node *weft__state_calls(weft__state *state)
     weft__node *node = WEFT__NODES(weft__load_relaxed(&state->word)); /* relaxed: it has ended */
     for (; node != NULL; node = node->next) {
         /* edge future.arm (acquire): what was written into the node */
-        if (weft__load_acquire(&node->target) != WEFT__CALLBACK)
+        if (weft__load_acquire(&node->target) != WEFT__NODE_CALLBACK)
             continue;
         /* relaxed: nobody but us changes a callback */
-        weft__store_relaxed(&node->target, WEFT__FIRED | (uintptr_t)oldest);
+        weft__store_relaxed(&node->target, WEFT__NODE_FIRED | (uintptr_t)oldest);
         oldest = node;
     }
     return oldest;
@@ -145,8 +145,8 @@ weft__node *weft__state_calls(weft__state *state)
 weft__node *weft__node_next_call(const weft__node *node)
 {
     uintptr_t target = weft__load_relaxed(&node->target); /* relaxed: as in weft__state_calls() */
-    weft_assert(WEFT__TAG_OF(target) == WEFT__FIRED);
-    return (weft__node *)(target - WEFT__FIRED);
+    weft_assert(WEFT__TAG_OF(target) == WEFT__NODE_FIRED);
+    return (weft__node *)(target - WEFT__NODE_FIRED);
 }
 
 /* ---- holding -------------------------------------------------------------------------------- */
@@ -206,9 +206,9 @@ static uintptr_t hang_first(weft__state *state, int *is_mine)
 
 static int take(weft__state *state, weft__node *node)
 {
-    uintptr_t idle = WEFT__IDLE;
+    uintptr_t idle = WEFT__NODE_IDLE;
     /* edge future.idle (acquire): whoever used it before is done with it */
-    if (!weft__cas_acquire(&node->target, &idle, WEFT__TAKEN))
+    if (!weft__cas_acquire(&node->target, &idle, WEFT__NODE_TAKEN))
         return 0;
     weft__fetch_add_relaxed(&state->idle, -1); /* relaxed: a hint */
     return 1;
@@ -221,7 +221,8 @@ static weft__node *take_idle(weft__state *state, weft__node *newest)
         0) /* relaxed: a hint; at worst there is one more node */
         return NULL;
     for (weft__node *node = newest; node != NULL; node = node->next)
-        if (weft__load_relaxed(&node->target) == WEFT__IDLE && take(state, node)) /* a hint too */
+        if (weft__load_relaxed(&node->target) == WEFT__NODE_IDLE &&
+            take(state, node)) /* a hint too */
             return node;
     return NULL;
 }
@@ -229,7 +230,7 @@ static weft__node *take_idle(weft__state *state, weft__node *newest)
 /* The node is taken and filled in. 0: the future has ended, and the node was fired meanwhile. */
 static int set_target(weft__node *node, uintptr_t target)
 {
-    uintptr_t taken = WEFT__TAKEN;
+    uintptr_t taken = WEFT__NODE_TAKEN;
     /* edge future.arm (release): what is in the node, for whoever fires it
      * edge future.end (acquire): if it has been fired, the future is seen ended */
     return weft__cas_acq_rel(&node->target, &taken, target);
@@ -265,9 +266,9 @@ int weft__state_call(weft__state *state, void (*call)(weft_future *future, void 
     if (is_mine && take(state, &state->first)) {
         state->first.with.call = call;
         state->first.of.arg = arg;
-        return set_target(&state->first, WEFT__CALLBACK);
+        return set_target(&state->first, WEFT__NODE_CALLBACK);
     }
-    weft__node content = {.target = WEFT__CALLBACK, .with.call = call, .of.arg = arg};
+    weft__node content = {.target = WEFT__NODE_CALLBACK, .with.call = call, .of.arg = arg};
     return push(state, &content);
 }
 
@@ -296,7 +297,7 @@ unsigned weft__state_disarm(weft__state *state, uintptr_t target)
         /* relaxed: a hint; nobody else arms or disarms for this group
          * edge future.idle (release): we are done with the node */
         if (weft__load_relaxed(&node->target) != target ||
-            !weft__cas_release(&node->target, &seen, WEFT__IDLE))
+            !weft__cas_release(&node->target, &seen, WEFT__NODE_IDLE))
             continue;
         weft__fetch_add_relaxed(&state->idle, 1); /* relaxed: a hint */
         count++;

@@ -42,11 +42,11 @@
 #define WEFT__NODES(word) ((weft__node *)((word) & ~(WEFT__NODE_ALIGN - 1)))
 
 /* What a node's target is. */
-#define WEFT__IDLE ((uintptr_t)0)
-#define WEFT__TAKEN ((uintptr_t)1)    /* somebody fills the node in */
-#define WEFT__FIRED ((uintptr_t)2)    /* final; for a callback with the next callback's address */
-#define WEFT__CALLBACK ((uintptr_t)3) /* until fired: `call` and `arg` are set */
-#define WEFT__GROUP ((uintptr_t)4)    /* with the address of a group: the node is armed */
+#define WEFT__NODE_IDLE ((uintptr_t)0)
+#define WEFT__NODE_TAKEN ((uintptr_t)1) /* somebody fills the node in */
+#define WEFT__NODE_FIRED ((uintptr_t)2) /* final; for a callback with the next callback's address */
+#define WEFT__NODE_CALLBACK ((uintptr_t)3) /* until fired: `call` and `arg` are set */
+#define WEFT__NODE_GROUP ((uintptr_t)4)    /* with the address of a group: the node is armed */
 #define WEFT__TAG_OF(target) ((target) & (uintptr_t)7)
 
 /* Somebody to be told of a future's end. Lies at a multiple of WEFT__NODE_ALIGN. */

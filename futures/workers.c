@@ -21,6 +21,7 @@
 
 #include "batch.h"
 #include "hooks.h"
+#include "sanitize.h"
 #include "sched/worker.h"
 
 #include <errno.h>
@@ -32,11 +33,25 @@
 #define SUBMITTED(outside) ((outside) & (ONE_CALL - 1))
 #define CALLS(outside) ((outside) >> 48)
 
-/* A worker's counts; it alone writes them. */
+/* Futures of the usual size are blocks of this; a worker keeps some for itself. */
+#define BLOCK_BYTES 128
+#if defined(WEFT__ASAN) || defined(WEFT__TSAN)
+#define BLOCKS_MAX 0 /* the sanitizer wants to see each */
+#else
+#define BLOCKS_MAX 256
+#endif
+
+typedef struct block {
+    struct block *next;
+} block;
+
+/* What a worker has for itself. It alone writes the counts. */
 typedef struct shard {
     uint64_t submitted;
     uint64_t ended;
-    char line[WEFT__CACHE_LINE - 2 * sizeof(uint64_t)];
+    block *blocks; /* that are free */
+    size_t block_count;
+    char line[WEFT__CACHE_LINE - 4 * sizeof(uint64_t)];
 } shard;
 
 /* Somebody who waits for room in the queue. */
@@ -98,6 +113,59 @@ static weft__worker *own_worker(const pool *self)
 {
     weft__worker *worker = weft__worker_self();
     return worker != NULL && worker->runtime == self->runtime ? worker : NULL;
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static pool *pool_of_tenant(weft__tenant *tenant)
+{
+    return (pool *)(void *)((char *)tenant - offsetof(pool, tenant));
+}
+
+/* What the calling worker keeps, or NULL. */
+static shard *own_shard(void)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL || BLOCKS_MAX == 0)
+        return NULL;
+    /* edge workers.tenant (acquire): the pool */
+    weft__tenant *tenant = weft__load_acquire(&worker->runtime->tenant);
+    return tenant != NULL ? &pool_of_tenant(tenant)->shards[worker->id] : NULL;
+}
+
+void *weft__workers_alloc(size_t bytes)
+{
+    if (bytes > BLOCK_BYTES)
+        return weft__alloc(bytes);
+    shard *own = own_shard();
+    if (own == NULL || own->blocks == NULL)
+        return weft__alloc(BLOCK_BYTES);
+    block *first = own->blocks;
+    own->blocks = first->next;
+    own->block_count--;
+    return first;
+}
+
+void weft__workers_free(void *memory, size_t bytes)
+{
+    shard *own = bytes > BLOCK_BYTES ? NULL : own_shard();
+    if (own == NULL || own->block_count == BLOCKS_MAX) {
+        weft__free(memory);
+        return;
+    }
+    block *first = memory;
+    first->next = own->blocks;
+    own->blocks = first;
+    own->block_count++;
+}
+
+static void free_blocks(shard *own)
+{
+    while (own->blocks != NULL) {
+        block *first = own->blocks;
+        own->blocks = first->next;
+        weft__free(first);
+    }
 }
 
 /* ---- has everything ended? ------------------------------------------------------------------ */
@@ -395,11 +463,6 @@ int weft_executor_shutdown(weft_executor *executor, unsigned flags, int64_t dead
     return executor->ops->shutdown(executor, flags, deadline);
 }
 
-static pool *pool_of_tenant(weft__tenant *tenant)
-{
-    return (pool *)(void *)((char *)tenant - offsetof(pool, tenant));
-}
-
 /* The runtime is about to stop: what was submitted runs to its end first. */
 static void wait_for_all(weft__tenant *tenant)
 {
@@ -417,6 +480,8 @@ static void free_pool(weft__tenant *tenant)
     pool *self = pool_of_tenant(tenant);
     if (self->ended != NULL)
         weft_future_release(self->ended);
+    for (unsigned id = 0; id < self->runtime->worker_count; id++)
+        free_blocks(&self->shards[id]);
     weft__free(self);
 }
 
