@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_future_faults.c — the n-th allocation fails, for every n there is.
  *
- * Whatever is refused, each call answers as its comment says, the futures that exist end, and nothing
- * is left behind (the sanitizers' builds look). */
+ * Whatever is refused, each call answers as its comment says, the futures that exist end, and
+ * nothing is left behind (the sanitizers' builds look). */
 #include "manual.h"
 
 #include <pthread.h>

@@ -135,7 +135,7 @@ static void test_complete_against_add_callback(void **state)
     meet(add_callbacks, check_callbacks);
 }
 
-/* ---- against waiting with a time-out ---------------------------------------------------------- */
+/* ---- against waiting with a time-out --------------------------------------------------------- */
 
 static void wait_shortly(meeting *at)
 {

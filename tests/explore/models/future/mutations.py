@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Classic mistakes in futures and groups, which the models beside this file must notice."""
+
+WAIT = ["future.again", "future.wait", "future.give_up"]
+MANY = ["future.first", "future.each"]
+
+# name, source, text that occurs once, what replaces it, models
+CLASSICS = [
+    ("a waiter overwrites the word instead of swapping itself in", "futures/state.c",
+     "    } while (!weft__cas_acq_rel(&state->word, &seen, WEFT__FLAGS(seen) | "
+     "(uintptr_t)node));\n",
+     "    } while (weft__store_release(&state->word, WEFT__FLAGS(seen) | (uintptr_t)node), 0);\n",
+     ["future.wait", "future.cancel"]),
+    ("a node that is used again is armed without a look whether it has been fired",
+     "futures/state.c",
+     "    return weft__cas_acq_rel(&node->target, &taken, target);\n",
+     "    weft__store_release(&node->target, target);\n    return taken == WEFT__NODE_TAKEN;\n",
+     WAIT),
+    ("who gives up does not look whether his node has been fired", "futures/state.c",
+     "            !weft__cas_release(&node->target, &seen, WEFT__NODE_IDLE))\n",
+     "            (weft__store_release(&node->target, WEFT__NODE_IDLE), seen == 0))\n",
+     WAIT),
+    ("the end of a future looks at a node before it fires it", "futures/state.c",
+     "        uintptr_t target = weft__exchange_acq_rel(&node->target, WEFT__NODE_FIRED);\n",
+     "        uintptr_t target = weft__load_acquire(&node->target);\n"
+     "        weft__store_release(&node->target, WEFT__NODE_FIRED);\n",
+     WAIT),
+    ("nothing keeps a future whose nodes are being fired", "futures/state.c",
+     "    uintptr_t notifying = WEFT__NODES(seen) != NULL ? WEFT__NOTIFYING : 0;\n",
+     "    uintptr_t notifying = 0;\n", ["future.wait", "future.calls"]),
+    ("a cancelled future is not kept for its executor", "futures/state.c",
+     "ended(seen, WEFT__CANCELLED) | WEFT__QUEUED));\n",
+     "ended(seen, WEFT__CANCELLED)));\n", ["future.cancel"]),
+    ("who gives back the last handle frees a future that has not ended", "futures/state.c",
+     "    seen = weft__fetch_add_acq_rel(&state->word, WEFT__ABANDONED);\n"
+     "    return is_free(seen | WEFT__ABANDONED);\n", "    return 1;\n", ["future.last"]),
+    ("a future that is abandoned while it ends is freed by nobody", "futures/state.c",
+     "        if ((seen & WEFT__ABANDONED) && WEFT__NODES(seen) == NULL)\n", "        if (0)\n",
+     ["future.last"]),
+    ("an idle node that is older serves a callback", "futures/state.c",
+     "    if (is_mine && take(state, &state->first)) {\n",
+     "    if (take(state, &state->first)) {\n", ["future.calls_waits"]),
+    ("a push goes by the word it has seen first", "futures/state.c",
+     "        if (seen & WEFT__ENDED) {\n            weft__hook_free(node);\n"
+     "            return 0;\n        }\n", "", ["future.wait", "future.calls"]),
+    ("the frame of a group goes when it has been woken", "futures/group.c",
+     "    while (weft__group_arrived(group) < group->armed)\n", "    while (0)\n", MANY),
+    ("a node that was taken back counts as one that will arrive", "futures/group.c",
+     "    group->armed -= weft__state_disarm(state, (uintptr_t)group | WEFT__NODE_GROUP);\n",
+     "    (void)weft__state_disarm(state, (uintptr_t)group | WEFT__NODE_GROUP);\n", WAIT),
+    ("an arrival counts before it lists its node", "futures/group.c",
+     """    if (group->is_listing)
+        list(group, node);
+    int is_eager""", "    int is_eager", ["future.each"]),
+    ("who has given up does not wait for a waker on his way", "futures/group.c",
+     "    weft__wait_woken(&group->waiter);\n", "", WAIT),
+    ("giving up leaves the number that was waited for", "futures/group.c",
+     "    } while (!weft__cas_relaxed(&group->word, &seen, WORD(0, WEFT__ARRIVED(seen))));\n",
+     "    } while (0);\n", WAIT),
+    ("every arrival after the number wakes", "futures/group.c",
+     "    if (!is_reached(seen) && is_reached(next))\n", "    if (is_reached(next))\n", MANY),
+    ("the number is set without a look at what has arrived", "futures/group.c",
+     "        if (WEFT__ARRIVED(seen) >= number)\n            return 0;\n", "", WAIT),
+]
