@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# test_output.sh — examples print what they say.
+# Usage: test_output.sh PATH_TO_THE_WEFT_TOOL, beside whose folder that of the examples lies.
+set -eu
+examples=$(dirname "$1")/../examples
+[ -x "$examples/futures" ] || exit 77
+failed=0
+
+# prints NAME: compare the example's output with standard input.
+prints() {
+    expected=$(cat)
+    found=$("$examples/$1") || { echo "$1 fails" >&2; failed=1; }
+    [ "$found" = "$expected" ] && return
+    printf '%s prints:\n%s\ninstead of:\n%s\n' "$1" "$found" "$expected" >&2
+    failed=1
+}
+
+prints print_numbers <<'END'
+1
+2
+3
+4
+5
+done
+END
+
+prints futures <<'END'
+bad: there is no option -1 (Invalid argument)
+bad: done 1, running 0, cancelled 0
+good: done 0, running 1, cancelled 0
+good, in 10 ms: Connection timed out
+unwanted has ended, done 1
+cancel good: 0, cancel unwanted: 1
+unwanted: done 1, running 0, cancelled 1
+unwanted: Operation canceled
+good has called back: 203.00
+good: done 1, running 0, cancelled 0
+good has no error
+END
+
+prints life_cycle <<'END'
+new: a function and its arguments
+ready: no worker has taken it yet
+running: it has come to the door
+waiting: for the key; on its worker another task has run: 42
+running again: the key is there
+ended: its result is 7
+END
+
+# A table of one line for each number of tasks; the numbers are the machine's.
+"$examples/cpu_bound" | awk '
+    NR == 1 { good = $1 == "n" && $2 == "seconds" && $3 == "speed-up"; next }
+    { good = good && NF == 3 && $1 >= 1 && $2 > 0 && $3 > 0; lines++ }
+    END { exit !(good && lines >= 1) }' || { echo "cpu_bound prints no table" >&2; failed=1; }
+
+exit "$failed"
