@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_in_flight.c — a million futures at once: what each costs, and that all of it comes back.
+ *
+ * ctest: TIMEOUT 60 LABELS no-sanitizer
+ * The sanitizers' allocators have sizes of their own. */
+#include "../core/on_workers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weft/future.h>
+
+enum { COUNT = 1000000 };
+
+WEFT_TASK(double, price, int, option, double, spot)
+{
+    return option * spot;
+}
+
+/* An executor that keeps everything until it is told to run it. */
+typedef struct keeper {
+    weft_executor base;
+    weft_future **futures;
+    size_t count;
+} keeper;
+
+static void keep(weft_executor *executor, weft_future *future)
+{
+    keeper *self = (keeper *)(void *)executor;
+    self->futures[self->count++] = future;
+}
+
+static size_t resident_bytes(void)
+{
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*u %zu", &pages), 1);
+    (void)fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void submit_all(weft_executor *executor, price_future *futures)
+{
+    for (int i = 0; i < COUNT; i++)
+        futures[i] = weft_submit(executor, price, i, 0.5);
+}
+
+static void await_all(price_future *futures)
+{
+    for (int i = 0; i < COUNT; i++) {
+        double value = 0;
+        if (weft_await(futures[i], &value, WEFT_FOREVER) != 0 || value != i * 0.5)
+            fail_msg("future %d has %f", i, value);
+    }
+}
+
+/* Arguments and result are 24 bytes: each future is a block of 128. */
+static void test_a_million_in_128_bytes_each(void **state)
+{
+    static const weft_executor_ops ops = {.submit = keep};
+    price_future *futures = malloc(COUNT * sizeof *futures);
+    keeper all = {.base = {.ops = &ops}, .futures = malloc(COUNT * sizeof(weft_future *))};
+    (void)state;
+    assert_non_null(futures);
+    assert_non_null(all.futures);
+    memset(futures, 1, COUNT * sizeof *futures); /* so that they are resident already */
+    memset(all.futures, 1, COUNT * sizeof *all.futures);
+    size_t before = resident_bytes();
+    submit_all(&all.base, futures);
+    size_t used = resident_bytes() - before;
+    for (size_t i = 0; i < COUNT; i++)
+        weft_future_run(all.futures[i]);
+    await_all(futures);
+    printf("%.1f bytes a future\n", (double)used / COUNT);
+    assert_true(used > 100u * COUNT); /* or nothing was measured */
+    assert_true(used < 136u * COUNT); /* 128, and what the allocator keeps */
+    free(all.futures);
+    free(futures);
+}
+
+/* Again and again: memory that did not come back would add up. */
+static void test_all_of_it_comes_back(void **state)
+{
+    price_future *futures = malloc(COUNT * sizeof *futures);
+    size_t peak[4];
+    (void)state;
+    assert_non_null(futures);
+    for (int round = 0; round < 4; round++) {
+        submit_all(weft_workers(), futures);
+        peak[round] = resident_bytes();
+        await_all(futures);
+    }
+    assert_true(peak[3] < peak[1] + 32u * COUNT); /* a quarter of what one round takes */
+    free(futures);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_million_in_128_bytes_each),
+        cmocka_unit_test(test_all_of_it_comes_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
