@@ -51,22 +51,37 @@ static uint64_t next_random(weft__worker *worker)
     return worker->random = x;
 }
 
+/* Push all entries but the oldest, newest first, by one commit. Returns the oldest. */
+static weft__link *push_others(weft__worker *worker, weft__link *newest)
+{
+    size_t count = 0;
+    for (weft__link *entry = newest; entry->next != NULL; entry = entry->next)
+        count++;
+    int has_room = weft__deque_reserve(&worker->deque, count) == 0;
+    weft__link *entry = newest;
+    for (size_t i = 0; i < count; i++) {
+        weft__link *older = entry->next;
+        if (has_room)
+            weft__deque_fill(&worker->deque, i, entry);
+        else
+            weft__worker_push(worker, (weft_task *)(void *)entry);
+        entry = older;
+    }
+    if (has_room)
+        weft__deque_commit(&worker->deque, count);
+    return entry;
+}
+
 /* Take all that was submitted from outside: the oldest to run now, the others into the deque. */
 static weft_task *from_injector(weft__worker *worker)
 {
-    weft__link *entry = weft__injector_take_all(&worker->runtime->injector);
-    if (entry == NULL)
-        return NULL;
-    int are_others = entry->next != NULL;
-    while (entry->next != NULL) {
-        weft__link *older = entry->next;
-        weft__worker_push(worker, (weft_task *)(void *)entry);
-        entry = older;
-    }
+    weft__link *newest = weft__injector_take_all(&worker->runtime->injector);
+    if (newest == NULL || newest->next == NULL)
+        return (weft_task *)(void *)newest;
+    weft__link *oldest = push_others(worker, newest);
     /* While we held them nobody could see them, and whoever looked may be asleep by now. */
-    if (are_others)
-        weft__runtime_notify(worker->runtime, worker);
-    return (weft_task *)(void *)entry;
+    weft__runtime_notify(worker->runtime, worker);
+    return (weft_task *)(void *)oldest;
 }
 
 /* Try one victim: its item, or NULL; `*asked` becomes 1 when it was asked to publish. */
