@@ -167,7 +167,10 @@ static void wait_for_first(meeting *at)
     weft_future *futures[3] = {never.h, at->future, never.h};
     ptrdiff_t ended = weft_future_wait(futures, 3, WEFT_FIRST_COMPLETED, WEFT_FOREVER);
     at->rc = ended == 1 ? weft_future_result(at->future, &at->value, WEFT_POLL) : -1;
-    weft_release(never); /* nobody may know of the group any more */
+    weft_future *unkept = never.h;
+    weft_release(never);
+    if (weft_future_set_error(unkept, -EIO, NULL) != 0) /* nobody may know of the group now */
+        at->rc = -1;
     weft_future_release(at->future);
 }
 

@@ -532,8 +532,9 @@ WEFT_API void weft_map_close(weft_map *map);
  *     weft_promise(answer);
  *
  * Whoever completes it may do so with the same handle, copied; after that call the copy must not be
- * used, since the holder of the handle may have released it. Without memory the promise is a future
- * that has failed with -ENOMEM.
+ * used, since the holder of the handle may have released it. A promise that nobody completes is
+ * never freed, also when its handles are gone. Without memory the promise is a future that has
+ * failed with -ENOMEM.
  *
  * @param f        a variable
  * Context         any
