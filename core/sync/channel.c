@@ -44,8 +44,8 @@ void weft_channel_destroy(weft_channel *channel)
 {
     if (channel == NULL)
         return;
-    /* edge waitq.busy (acquire): what its last users did */
-    if (weft__load_acquire(&channel->senders.word_) & (WEFT__QUEUED | WEFT__BUSY))
+    /* relaxed: a check only; whoever destroys it knows that all others are done with it */
+    if (weft__load_relaxed(&channel->senders.word_) & (WEFT__QUEUED | WEFT__BUSY))
         WEFT__PANIC("weft_channel_destroy: somebody waits on the channel");
     weft__hook_free(channel);
 }
