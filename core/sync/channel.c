@@ -57,7 +57,7 @@ size_t weft_channel_length(const weft_channel *channel)
 
 /* ---- under BUSY ------------------------------------------------------------------------------ */
 
-static void copy_element(const weft_channel *channel, void *to, const void *from)
+WEFT__INLINE void copy_element(const weft_channel *channel, void *to, const void *from)
 {
     if (channel->elem_bytes == sizeof(uint64_t))
         memcpy(to, from, sizeof(uint64_t)); /* the usual size, without a call */
@@ -66,7 +66,7 @@ static void copy_element(const weft_channel *channel, void *to, const void *from
 }
 
 /* The place of the element behind the `ahead` oldest. */
-static void *slot(weft_channel *channel, uint32_t ahead)
+WEFT__INLINE void *slot(weft_channel *channel, uint32_t ahead)
 {
     uint32_t index = channel->head + ahead;
     if (index >= channel->capacity)
@@ -75,7 +75,7 @@ static void *slot(weft_channel *channel, uint32_t ahead)
 }
 
 /* The longest waiting party that can still be had, out of its queue; or NULL. */
-static weft__party *take_party(weft__waitq *queue)
+WEFT__INLINE weft__party *take_party(weft__waitq *queue)
 {
     weft__party *party;
     do
@@ -84,7 +84,7 @@ static weft__party *take_party(weft__waitq *queue)
     return party;
 }
 
-static int trade_push(weft__party *self, uint32_t *state, weft__party **partner)
+WEFT__INLINE int trade_push(weft__party *self, uint32_t *state, weft__party **partner)
 {
     weft_channel *channel = self->channel;
     if (*state & CLOSED)
@@ -102,7 +102,7 @@ static int trade_push(weft__party *self, uint32_t *state, weft__party **partner)
 }
 
 /* From the buffer, whose free place the longest waiting sender gets. */
-static void pop_oldest(weft__party *self, uint32_t *state, weft__party **partner)
+WEFT__INLINE void pop_oldest(weft__party *self, uint32_t *state, weft__party **partner)
 {
     weft_channel *channel = self->channel;
     copy_element(channel, self->element, slot(channel, 0));
@@ -115,7 +115,7 @@ static void pop_oldest(weft__party *self, uint32_t *state, weft__party **partner
     }
 }
 
-static int trade_pop(weft__party *self, uint32_t *state, weft__party **partner)
+WEFT__INLINE int trade_pop(weft__party *self, uint32_t *state, weft__party **partner)
 {
     if (ELEMENTS(*state) > 0) {
         pop_oldest(self, state, partner);
@@ -129,54 +129,76 @@ static int trade_pop(weft__party *self, uint32_t *state, weft__party **partner)
     return *state & CLOSED ? -EPIPE : WEFT__MUST_WAIT;
 }
 
-int weft__channel_trade(weft__party *self, uint32_t *state, weft__party **partner)
+WEFT__INLINE int trade(weft__party *self, int is_push, uint32_t *state, weft__party **partner)
 {
     *partner = NULL;
-    return self->is_push ? trade_push(self, state, partner) : trade_pop(self, state, partner);
+    return is_push ? trade_push(self, state, partner) : trade_pop(self, state, partner);
 }
 
-/* ---- push and pop ---------------------------------------------------------------------------- */
+int weft__channel_trade(weft__party *self, uint32_t *state, weft__party **partner)
+{
+    return trade(self, self->is_push, state, partner);
+}
+
+/* ---- push and pop ----------------------------------------------------------------------------
+ *
+ * Inlined into each of them with its constants. */
 
 /* Trade or, if `may_wait`, queue up. */
-static int trade_or_queue(weft__party *self, int may_wait)
+WEFT__INLINE int trade_or_queue(weft__party *self, int is_push, int may_wait)
 {
     weft_channel *channel = self->channel;
     weft__party *partner;
     uint32_t state = weft__waitq_lock(&channel->senders);
-    int rc = weft__channel_trade(self, &state, &partner);
+    int rc = trade(self, is_push, &state, &partner);
     if (rc == WEFT__MUST_WAIT && may_wait)
         weft__waitq_append(&self->sleeper);
     weft__waitq_unlock_both(&channel->senders, &channel->receivers, state);
     if (partner != NULL)
-        weft__waitq_wake(&partner->sleeper, 0);
+        weft__waitq_wake_one(&partner->sleeper, 0);
     return rc;
 }
 
 /* Whether a look at the word says already that there is nothing to be had; spares the swap of those
  * who come first. Without a buffer, anybody in the queue may be a partner. */
-static int looks_hopeless(const weft__party *self)
+WEFT__INLINE int looks_hopeless(const weft_channel *channel, int is_push)
 {
-    const weft_channel *channel = self->channel;
     uint32_t seen = weft__load_relaxed(&channel->senders.word_); /* relaxed: a hint */
-    if (ELEMENTS(seen) != (self->is_push ? channel->capacity : 0) || (seen & CLOSED))
+    if (ELEMENTS(seen) != (is_push ? channel->capacity : 0) || (seen & CLOSED))
         return 0;
     return channel->capacity > 0 || !(seen & WEFT__QUEUED);
 }
 
-int weft__channel_try(weft__party *self)
+WEFT__INLINE int try_to(weft__party *self, int is_push)
 {
-    return looks_hopeless(self) ? WEFT__MUST_WAIT : trade_or_queue(self, 0);
+    return looks_hopeless(self->channel, is_push) ? WEFT__MUST_WAIT
+                                                  : trade_or_queue(self, is_push, 0);
 }
 
-static int arrive(weft__waiter *waiter, void *arg)
+int weft__channel_try(weft__party *self)
 {
-    weft__party *self = arg;
-    (void)waiter;
-    int rc = trade_or_queue(self, 1);
+    return self->is_push ? try_to(self, 1) : try_to(self, 0);
+}
+
+WEFT__INLINE int arrive(weft__party *self, int is_push)
+{
+    int rc = trade_or_queue(self, is_push, 1);
     if (rc == WEFT__MUST_WAIT)
         return 1;
     self->sleeper.result = rc;
     return 0;
+}
+
+static int push_arrives(weft__waiter *waiter, void *arg)
+{
+    (void)waiter;
+    return arrive(arg, 1);
+}
+
+static int pop_arrives(weft__waiter *waiter, void *arg)
+{
+    (void)waiter;
+    return arrive(arg, 0);
 }
 
 static int leave(void *arg)
@@ -191,14 +213,15 @@ static int leave(void *arg)
     return is_queued;
 }
 
-static int trade_until(weft__party *self, int64_t deadline_ns)
+WEFT__INLINE int trade_until(weft__party *self, int is_push, int64_t deadline_ns)
 {
-    int rc = weft__channel_try(self);
-    if (rc != WEFT__MUST_WAIT)
+    int rc = try_to(self, is_push);
+    if (WEFT__LIKELY(rc != WEFT__MUST_WAIT))
         return rc;
     if (deadline_ns == WEFT_POLL)
         return -ETIMEDOUT;
-    return weft__waitq_sleep_or_leave(&self->sleeper, arrive, leave, self, deadline_ns);
+    return weft__waitq_sleep_or_leave(&self->sleeper, is_push ? push_arrives : pop_arrives, leave,
+                                      self, deadline_ns);
 }
 
 int weft_channel_push(weft_channel *channel, const void *element, int64_t deadline_ns)
@@ -207,14 +230,14 @@ int weft_channel_push(weft_channel *channel, const void *element, int64_t deadli
                         .channel = channel,
                         .element = (void *)(uintptr_t)element,
                         .is_push = 1};
-    return trade_until(&self, deadline_ns);
+    return trade_until(&self, 1, deadline_ns);
 }
 
 int weft_channel_pop(weft_channel *channel, void *element, int64_t deadline_ns)
 {
     weft__party self = {
         .sleeper = {.queue = &channel->receivers}, .channel = channel, .element = element};
-    return trade_until(&self, deadline_ns);
+    return trade_until(&self, 0, deadline_ns);
 }
 
 /* ---- closing --------------------------------------------------------------------------------- */

@@ -26,50 +26,6 @@ void weft__waitq_pause(const weft__waitq *queue)
 
 /* ---- under BUSY ------------------------------------------------------------------------------ */
 
-void weft__waitq_append(weft__sleeper *sleeper)
-{
-    weft__waitq *queue = sleeper->queue;
-    weft__sleeper *first = weft__waitq_first(queue);
-    sleeper->ticket = weft__waitq_ticket(queue);
-    if (first == NULL) {
-        sleeper->next = sleeper->previous = sleeper;
-        queue->first_ = sleeper;
-        return;
-    }
-    weft__sleeper *last = first->previous;
-    sleeper->next = first;
-    sleeper->previous = last;
-    last->next = sleeper;
-    first->previous = sleeper;
-}
-
-void weft__waitq_prepend(weft__sleeper *sleeper)
-{
-    weft__waitq_append(sleeper);
-    sleeper->queue->first_ = sleeper; /* the ring is the same, it begins one earlier */
-}
-
-void weft__waitq_remove(weft__sleeper *sleeper)
-{
-    weft__waitq *queue = sleeper->queue;
-    weft__sleeper *next = sleeper->next;
-    weft_assert(weft__waitq_has(sleeper));
-    sleeper->previous->next = next;
-    next->previous = sleeper->previous;
-    if (queue->first_ == sleeper)
-        queue->first_ = next != sleeper ? next : NULL;
-    sleeper->ticket = 0;
-    sleeper->next = NULL;
-}
-
-weft__sleeper *weft__waitq_take(weft__waitq *queue)
-{
-    weft__sleeper *first = weft__waitq_first(queue);
-    if (first != NULL)
-        weft__waitq_remove(first);
-    return first;
-}
-
 weft__sleeper *weft__waitq_take_some(weft__waitq *queue, size_t *count)
 {
     weft__sleeper *chain = NULL;
@@ -91,16 +47,6 @@ weft__sleeper *weft__waitq_take_all(weft__waitq *queue)
 }
 
 /* ---- not under BUSY -------------------------------------------------------------------------- */
-
-void weft__waitq_wake(weft__sleeper *chain, int result)
-{
-    while (chain != NULL) {
-        weft__sleeper *next = chain->next; /* before the wake: behind it, the frame may be gone */
-        chain->result = result;
-        weft__wake(chain->waiter);
-        chain = next;
-    }
-}
 
 int weft__waitq_sleep_or_leave(weft__sleeper *sleeper, weft__commit *commit, weft__leave *leave,
                                void *arg, int64_t deadline_ns)

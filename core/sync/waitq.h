@@ -112,15 +112,53 @@ WEFT__INLINE int weft__waitq_has(const weft__sleeper *sleeper)
     return sleeper->ticket == weft__waitq_ticket(sleeper->queue);
 }
 
-/* Put a sleeper behind all others, or in front of them. */
-void weft__waitq_append(weft__sleeper *sleeper);
-void weft__waitq_prepend(weft__sleeper *sleeper);
+/* Put a sleeper behind all others. */
+WEFT__INLINE void weft__waitq_append(weft__sleeper *sleeper)
+{
+    weft__waitq *queue = sleeper->queue;
+    weft__sleeper *first = weft__waitq_first(queue);
+    sleeper->ticket = weft__waitq_ticket(queue);
+    if (first == NULL) {
+        sleeper->next = sleeper->previous = sleeper;
+        queue->first_ = sleeper;
+        return;
+    }
+    weft__sleeper *last = first->previous;
+    sleeper->next = first;
+    sleeper->previous = last;
+    last->next = sleeper;
+    first->previous = sleeper;
+}
+
+/* Put it in front of them. */
+WEFT__INLINE void weft__waitq_prepend(weft__sleeper *sleeper)
+{
+    weft__waitq_append(sleeper);
+    sleeper->queue->first_ = sleeper; /* the ring is the same, it begins one earlier */
+}
 
 /* Take a sleeper out. */
-void weft__waitq_remove(weft__sleeper *sleeper);
+WEFT__INLINE void weft__waitq_remove(weft__sleeper *sleeper)
+{
+    weft__waitq *queue = sleeper->queue;
+    weft__sleeper *next = sleeper->next;
+    weft_assert(weft__waitq_has(sleeper));
+    sleeper->previous->next = next;
+    next->previous = sleeper->previous;
+    if (queue->first_ == sleeper)
+        queue->first_ = next != sleeper ? next : NULL;
+    sleeper->ticket = 0;
+    sleeper->next = NULL;
+}
 
 /* Take the longest waiter out; NULL: there is none. */
-weft__sleeper *weft__waitq_take(weft__waitq *queue);
+WEFT__INLINE weft__sleeper *weft__waitq_take(weft__waitq *queue)
+{
+    weft__sleeper *first = weft__waitq_first(queue);
+    if (first != NULL)
+        weft__waitq_remove(first);
+    return first;
+}
 
 /* Take up to *count out: a chain linked by `next`, longest waiter first. *count is what is left. */
 weft__sleeper *weft__waitq_take_some(weft__waitq *queue, size_t *count);
@@ -130,8 +168,22 @@ weft__sleeper *weft__waitq_take_all(weft__waitq *queue);
 
 /* ---- not under BUSY -------------------------------------------------------------------------- */
 
-/* Wake a chain of sleepers that have been taken out, and tell each of them `result`. */
-void weft__waitq_wake(weft__sleeper *chain, int result);
+/* Wake a sleeper that has been taken out, and tell it `result`. Its frame may be gone at return. */
+WEFT__INLINE void weft__waitq_wake_one(weft__sleeper *sleeper, int result)
+{
+    sleeper->result = result;
+    weft__wake(sleeper->waiter);
+}
+
+/* The same for a chain of them. */
+WEFT__INLINE void weft__waitq_wake(weft__sleeper *chain, int result)
+{
+    while (chain != NULL) {
+        weft__sleeper *next = chain->next; /* before the wake */
+        weft__waitq_wake_one(chain, result);
+        chain = next;
+    }
+}
 
 /* Called when a wait is given up: take the sleeper back. Zero: a waker has it. */
 typedef int weft__leave(void *arg);

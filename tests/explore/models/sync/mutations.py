@@ -27,10 +27,10 @@ CLASSICS = [
     ("all are taken out, and their tickets stay good", "core/sync/waitq.c",
      "    queue->epoch_++; /* no ticket is of this epoch any more */\n", "",
      ["event.deadline", "barrier.deadline"]),
-    ("the waker looks for the next after the wake", "core/sync/waitq.c",
-     """        weft__wake(chain->waiter);
+    ("the waker looks for the next after the wake", "core/sync/waitq.h",
+     """        weft__waitq_wake_one(chain, result);
         chain = next;
-""", """        weft__wake(chain->waiter);
+""", """        weft__waitq_wake_one(chain, result);
         chain = chain->next;
         (void)next;
 """, ["event.all", "semaphore.two"]),
