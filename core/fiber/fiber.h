@@ -30,6 +30,7 @@ typedef struct weft__fiber {
     const weft_task_type *running; /* the task at its bottom, NULL while idle; for diagnosis */
     void *runtime;                 /* the runtime that owns it */
     void *local;                   /* what runs on it, to the layer above: weft__local() */
+    struct weft__locals *locals;   /* values of the task at its bottom, or NULL: fiber/local.c */
     void *stack_low;               /* lowest usable byte, above the guard */
     size_t stack_bytes;            /* usable bytes from there to the descriptor */
     void *tsan;                    /* ThreadSanitizer's idea of it, made once: it is costly */

@@ -25,6 +25,7 @@
  *
  * Rejected: a list of all fibers (a lock for each start and end); a flag copied into each fiber
  * (somebody has to find them all); interrupting by scope number (a table that can run out). */
+#include "fiber/local.h"
 #include "fiber/scope.h"
 
 #include "hooks.h"
@@ -324,6 +325,8 @@ static void run_started(weft_task *item)
     current_fiber()->running = self->type;
     (void)weft__scope_visit(scope);
     self->type->run(task_of(self));
+    if (current_fiber()->locals != NULL)
+        weft__locals_end(current_fiber()->locals);
     weft__hook_block_put(self, TASK_OFFSET + self->type->task_bytes);
     weft__scope_unvisit();
     weft__scope_quit(scope);

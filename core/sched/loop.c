@@ -10,6 +10,7 @@
  * When a fiber blocks and another one is next, the switch goes straight there, past the loop. */
 #include "sched/worker.h"
 
+#include "fiber/local.h"
 #include "hooks.h"
 
 #include <time.h>
@@ -137,6 +138,8 @@ static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_t
     WEFT__COUNT(worker, tasks_run, 1);
     self->running = type;
     type->run(task);
+    if (WEFT__UNLIKELY(self->locals != NULL))
+        weft__locals_end(self->locals);
     self->running = NULL;
     worker = still_worker();
     weft__waiter *waiter = type->is_consumed_ ? NULL : weft__join_finish(task);

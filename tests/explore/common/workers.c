@@ -2,6 +2,8 @@
 /* workers.c — see workers.h. */
 #include "common/workers.h"
 
+#include "fiber/local.h"
+
 #include <sched.h>
 #include <string.h>
 
@@ -140,6 +142,12 @@ void workers_run(weft_task *item)
         resume(waiter->fiber);
     else
         weft__wake(waiter);
+}
+
+/* No model's fiber has values of its own. */
+void weft__locals_end(weft__locals *locals)
+{
+    (void)locals;
 }
 
 /* Time passes for each thread by itself. */
