@@ -215,7 +215,7 @@ static void test_fibers_in_order(void **state)
     (void)state;
     weft_mutex_lock(&l.lock);
     assert_int_equal(pthread_create(&thread, NULL, queue_up_in_fibers, &l), 0);
-    assert_true(wait_for(&l.arrived, ARRIVALS));
+    assert_true(wait_for_waiters(&l.lock.queue_, ARRIVALS));
     weft_mutex_unlock(&l.lock);
     assert_int_equal(pthread_join(thread, &result), 0);
     assert_null(result);
