@@ -128,7 +128,6 @@ WEFT__INLINE void weft__board_publish(weft__board *board, uint32_t index, uint64
     /* relaxed: nobody looks at the record before the entry is there, except whoever holds an older
      * ticket of it, and that one is refused by either value */
     weft__store_relaxed(&record->state, WEFT__TASK_STATE(WEFT__TASK_QUEUED, 0, ticket));
-    WEFT_CRASH_POINT(1);
     /* edge board.publish (release): the task and its state, for whoever takes it
      * edge board.sleep (seq_cst): before the look at the sleepers */
     weft__store_seq_cst(&board->entries[ticket & (board->record_count - 1)],
@@ -215,6 +214,38 @@ WEFT__INLINE uint32_t weft__board_collect(weft__board *board, uint32_t worker, u
     uint32_t *ring = &board->done[(size_t)worker * board->record_count];
     uint32_t index = weft__load_relaxed(&ring[(*seen)++ & (board->record_count - 1)]);
     return index < board->record_count ? index : WEFT__BOARD_NONE - 1; /* nonsense is told apart */
+}
+
+/* The record's task has ended, and its result is not needed any more. */
+WEFT__INLINE void weft__board_free(weft__board *board, uint32_t index)
+{
+    /* relaxed: whoever expects a ticket of it is refused by any other value */
+    weft__store_relaxed(&board->records[index].state, WEFT__TASK_STATE(WEFT__TASK_FREE, 0, 0));
+}
+
+/* The worker is dead, and all that it had put into its ring was collected. Find the record that it
+ * had taken, or none; put what it had finished, but not yet into its ring, there. */
+WEFT__INLINE uint32_t weft__board_bury(weft__board *board, uint32_t worker)
+{
+    weft__desk *desk = &board->desks[worker];
+    uint32_t *ring = &board->done[(size_t)worker * board->record_count];
+    uint32_t tail = weft__load_relaxed(&desk->done_tail); /* relaxed: nobody sits there */
+    uint32_t victim = WEFT__BOARD_NONE;
+    for (uint32_t i = 0; i < board->record_count; i++) {
+        /* edge board.end (acquire): the result, if it is DONE
+         * edge board.take (acquire): who has it */
+        uint64_t state = weft__load_acquire(&board->records[i].state);
+        weft__phase phase = WEFT__TASK_PHASE(state);
+        if (phase == WEFT__TASK_FREE || WEFT__TASK_WORKER(state) != worker)
+            continue;
+        if (phase == WEFT__TASK_RUNNING || phase == WEFT__TASK_CONDEMNED)
+            victim = i;
+        else if (phase == WEFT__TASK_DONE) /* relaxed: published by the tail */
+            weft__store_relaxed(&ring[tail++ & (board->record_count - 1)], i);
+    }
+    /* edge board.done (release): for whoever collects */
+    weft__store_release(&desk->done_tail, tail);
+    return victim;
 }
 
 /* Ask the worker to wake the pool at its next result. Collect once more before sleeping. */

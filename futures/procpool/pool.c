@@ -182,6 +182,7 @@ void weft__procpool_free(weft_procpool *pool, uint32_t index)
     weft__slip *slip = &pool->slips[index];
     if (slip->large_bytes != 0)
         weft__pool_segment_release(&pool->segment, index, slip->large_bytes);
+    weft__board_free(&pool->segment.board, index);
     slip->future = NULL;
     slip->next_free = pool->first_free;
     pool->first_free = index;

@@ -108,38 +108,6 @@ static void fail_task(weft_procpool *pool, weft_future *future, weft_procpool_de
     weft_future_fail(future, death->reason, "%s", text);
 }
 
-/* Put what the dead one had finished, but not yet into its ring, there. */
-static void complete_ring(weft_procpool *pool, uint32_t number, uint32_t index)
-{
-    weft__board *board = &pool->segment.board;
-    weft__desk *desk = &board->desks[number];
-    uint32_t tail = weft__load_relaxed(&desk->done_tail); /* relaxed: nobody sits there */
-    uint32_t *ring = &board->done[(size_t)number * board->record_count];
-    weft__store_relaxed(&ring[tail & (board->record_count - 1)], index); /* relaxed: the same */
-    /* edge board.done (release): for whoever collects */
-    weft__store_release(&desk->done_tail, tail + 1);
-}
-
-/* Find the record that the dead process had taken, or none; what it had finished comes into its
- * ring. With the lock. */
-static uint32_t find_victim(weft_procpool *pool, uint32_t number)
-{
-    uint32_t victim = WEFT__BOARD_NONE;
-    for (uint32_t i = 0; i < pool->segment.geometry.record_count; i++) {
-        /* edge board.end (acquire): the result, if it is DONE
-         * edge board.take (acquire): who has it */
-        uint64_t state = weft__load_acquire(&pool->segment.board.records[i].state);
-        weft__phase phase = WEFT__TASK_PHASE(state);
-        if (pool->slips[i].future == NULL || WEFT__TASK_WORKER(state) != number)
-            continue;
-        if (phase == WEFT__TASK_DONE)
-            complete_ring(pool, number, i);
-        else if (phase == WEFT__TASK_RUNNING || phase == WEFT__TASK_CONDEMNED)
-            victim = i;
-    }
-    return victim;
-}
-
 static void take_victim(weft_procpool *pool, uint32_t index, weft_procpool_death *death)
 {
     weft__refused refused = {.first = NULL};
@@ -180,7 +148,7 @@ void weft__procpool_bury(weft_procpool *pool, uint32_t number)
     (void)weft_process_close(process);
     weft__procpool_drain(pool, number);
     weft_mutex_lock(&pool->lock);
-    uint32_t victim = find_victim(pool, number);
+    uint32_t victim = weft__board_bury(&pool->segment.board, number);
     weft_mutex_unlock(&pool->lock);
     weft__procpool_drain(pool, number);
     int status = count_failure(pool, number, death.code);
