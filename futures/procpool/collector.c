@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -132,19 +133,36 @@ size_t weft__procpool_collect(weft_procpool *pool)
     return count;
 }
 
-void weft__procpool_drain(weft_procpool *pool, uint32_t number)
+/* The same for one worker, but surely: when it returns 0, the ring has been seen to be empty. */
+static size_t collect_surely(weft_procpool *pool, uint32_t number)
 {
     batch taken;
-    do {
-        while (!begin_to_collect(pool))
-            weft__relax();
-        take(pool, number, &taken);
-        stop_to_collect(pool);
-        size_t count = taken.count;
-        if (count > 0)
-            finish_all(pool, number, &taken);
-        taken.count = count;
-    } while (taken.count > 0);
+    while (!begin_to_collect(pool))
+        (void)sched_yield(); /* it is held for a moment, unless its holder was preempted */
+    take(pool, number, &taken);
+    stop_to_collect(pool);
+    size_t count = taken.count;
+    if (count > 0)
+        finish_all(pool, number, &taken);
+    return count;
+}
+
+void weft__procpool_drain(weft_procpool *pool, uint32_t number)
+{
+    while (collect_surely(pool, number) > 0)
+        continue;
+}
+
+/* Zero: all rings were seen to be empty after the workers had been asked to call. It would not do
+ * that another thread collects, since it may have looked before. */
+static size_t listen_and_collect(weft_procpool *pool)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < pool->segment.geometry.worker_count; i++) {
+        weft__board_listen(&pool->segment.board, i);
+        count += collect_surely(pool, i);
+    }
+    return count;
 }
 
 /* ---- time limits ----------------------------------------------------------------------------- */
@@ -251,9 +269,7 @@ void weft__procpool_step(weft_procpool *pool)
 {
     if (weft__procpool_collect(pool) > 0 || look(pool))
         return;
-    for (uint32_t i = 0; i < pool->segment.geometry.worker_count; i++)
-        weft__board_listen(&pool->segment.board, i);
-    if (weft__procpool_collect(pool) == 0)
+    if (listen_and_collect(pool) == 0)
         sleep_and_see(pool);
 }
 

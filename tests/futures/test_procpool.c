@@ -154,6 +154,17 @@ static void test_many_tasks_in_order_of_submission(void **state)
     assert_int_equal(weft_procpool_destroy(pool), 0);
 }
 
+/* The thread that waits, the collector and two workers, all about to fall asleep: whoever comes
+ * last must see to it that somebody is awake. */
+static void test_one_after_the_other(void **state)
+{
+    weft_procpool *pool = create_of(2);
+    (void)state;
+    for (long i = 0; i < LESS_IF_SANITIZED(100000, 3000); i++)
+        assert_int_equal(sum_in(pool, i, 1), i + 1);
+    assert_int_equal(weft_procpool_destroy(pool), 0);
+}
+
 static void test_processes_share_nothing(void **state)
 {
     weft_procpool *pool = create_of(1);
@@ -719,6 +730,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_submit_and_result),
         cmocka_unit_test(test_many_tasks_in_order_of_submission),
+        cmocka_unit_test(test_one_after_the_other),
         cmocka_unit_test(test_processes_share_nothing),
         cmocka_unit_test(test_tasks_of_any_size),
         cmocka_unit_test(test_too_large_a_task),
