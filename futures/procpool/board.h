@@ -142,8 +142,8 @@ WEFT__INLINE uint32_t weft__board_pick_sleeper(weft__board *board)
         uint64_t asleep = weft__load_seq_cst(&board->words->asleep[i]);
         while (asleep != 0) {
             uint32_t bit = (uint32_t)__builtin_ctzll(asleep);
-            /* edge board.sleep (seq_cst): one waker for each sleeper */
-            if (weft__cas_seq_cst(&board->words->asleep[i], &asleep,
+            /* relaxed: it only decides who wakes */
+            if (weft__cas_relaxed(&board->words->asleep[i], &asleep,
                                   asleep & ~(UINT64_C(1) << bit)))
                 return i * 64 + bit;
         }
@@ -154,26 +154,23 @@ WEFT__INLINE uint32_t weft__board_pick_sleeper(weft__board *board)
 /* How many tickets from `head` on have been published: 0 … record_count. */
 WEFT__INLINE uint64_t weft__board_length(weft__board *board, uint64_t next_ticket)
 {
-    /* edge board.head (acquire): the entries before it may be overwritten */
-    return next_ticket - weft__load_acquire(&board->words->head);
+    return next_ticket - weft__load_relaxed(&board->words->head); /* relaxed: a lower bound */
 }
 
 /* Move `head` past tasks that are taken or withdrawn. */
 WEFT__INLINE void weft__board_tidy(weft__board *board)
 {
     for (;;) {
-        /* edge board.head (acquire): the entry that belongs to it, or a later one */
-        uint64_t head = weft__load_acquire(&board->words->head);
-        /* edge board.publish (acquire): as whoever takes it; here it is our own */
-        uint64_t entry = weft__load_acquire(&board->entries[head & (board->record_count - 1)]);
+        uint64_t head = weft__load_relaxed(&board->words->head); /* relaxed: a hint */
+        /* relaxed: we have written it */
+        uint64_t entry = weft__load_relaxed(&board->entries[head & (board->record_count - 1)]);
         uint32_t index = (uint32_t)entry & 0xffff;
         if (entry >> 16 != head || index >= board->record_count)
             return;
         uint64_t queued = WEFT__TASK_STATE(WEFT__TASK_QUEUED, 0, head);
         if (weft__load_relaxed(&board->records[index].state) == queued) /* relaxed: a hint */
             return;
-        /* edge board.head (release): whoever reads this is done with the entry */
-        (void)weft__cas_release(&board->words->head, &head, head + 1);
+        (void)weft__cas_relaxed(&board->words->head, &head, head + 1); /* relaxed: a hint */
     }
 }
 
@@ -181,8 +178,8 @@ WEFT__INLINE void weft__board_tidy(weft__board *board)
 WEFT__INLINE int weft__board_withdraw(weft__board *board, uint32_t index, uint64_t ticket)
 {
     uint64_t queued = WEFT__TASK_STATE(WEFT__TASK_QUEUED, 0, ticket);
-    /* edge board.take (acquire): one of us has it */
-    return weft__cas_acquire(&board->records[index].state, &queued,
+    /* relaxed: it decides between us and a worker; nothing of the worker's will be looked at */
+    return weft__cas_relaxed(&board->records[index].state, &queued,
                              WEFT__TASK_STATE(WEFT__TASK_WITHDRAWN, 0, ticket));
 }
 
@@ -190,13 +187,13 @@ WEFT__INLINE int weft__board_withdraw(weft__board *board, uint32_t index, uint64
 WEFT__INLINE int weft__board_condemn(weft__board *board, uint32_t index, uint64_t ticket,
                                      uint32_t *worker)
 {
-    /* edge board.take (acquire): who has it */
-    uint64_t state = weft__load_acquire(&board->records[index].state);
+    uint64_t state =
+        weft__load_relaxed(&board->records[index].state); /* relaxed: the swap decides */
     if (WEFT__TASK_PHASE(state) != WEFT__TASK_RUNNING || WEFT__TASK_TICKET(state) != ticket)
         return 0;
     uint32_t holder = WEFT__TASK_WORKER(state);
-    /* edge board.end (acquire): either it ends or it is condemned */
-    if (!weft__cas_acquire(&board->records[index].state, &state,
+    /* relaxed: either it ends or it is condemned; what it has done is not looked at */
+    if (!weft__cas_relaxed(&board->records[index].state, &state,
                            WEFT__TASK_STATE(WEFT__TASK_CONDEMNED, holder, ticket)))
         return 0;
     *worker = holder;
@@ -232,9 +229,8 @@ WEFT__INLINE uint32_t weft__board_bury(weft__board *board, uint32_t worker)
     uint32_t tail = weft__load_relaxed(&desk->done_tail); /* relaxed: nobody sits there */
     uint32_t victim = WEFT__BOARD_NONE;
     for (uint32_t i = 0; i < board->record_count; i++) {
-        /* edge board.end (acquire): the result, if it is DONE
-         * edge board.take (acquire): who has it */
-        uint64_t state = weft__load_acquire(&board->records[i].state);
+        /* relaxed: its death, of which the kernel has told us, comes after all that it wrote */
+        uint64_t state = weft__load_relaxed(&board->records[i].state);
         weft__phase phase = WEFT__TASK_PHASE(state);
         if (phase == WEFT__TASK_FREE || WEFT__TASK_WORKER(state) != worker)
             continue;
@@ -261,8 +257,8 @@ WEFT__INLINE void weft__board_listen(weft__board *board, uint32_t worker)
 WEFT__INLINE uint32_t weft__board_take(weft__board *board, uint32_t worker)
 {
     for (;;) {
-        /* edge board.head (acquire): the entry that belongs to it, or a later one */
-        uint64_t head = weft__load_acquire(&board->words->head);
+        uint64_t head =
+            weft__load_relaxed(&board->words->head); /* relaxed: the entry is compared */
         /* edge board.publish (acquire): the task */
         uint64_t entry = weft__load_acquire(&board->entries[head & (board->record_count - 1)]);
         if (entry >> 16 != head) {
@@ -274,12 +270,11 @@ WEFT__INLINE uint32_t weft__board_take(weft__board *board, uint32_t worker)
         if (index >= board->record_count)
             return WEFT__BOARD_NONE; /* somebody has scribbled over the board */
         uint64_t queued = WEFT__TASK_STATE(WEFT__TASK_QUEUED, 0, head);
-        /* edge board.take (acq_rel): it is ours, and the pool may read our name */
-        int is_ours = weft__cas_acq_rel(&board->records[index].state, &queued,
+        /* relaxed: it decides who has the task; the entry has shown us what that is */
+        int is_ours = weft__cas_relaxed(&board->records[index].state, &queued,
                                         WEFT__TASK_STATE(WEFT__TASK_RUNNING, worker, head));
         WEFT_CRASH_POINT(2);
-        /* edge board.head (release): whoever reads this is done with the entry */
-        (void)weft__cas_release(&board->words->head, &head, head + 1);
+        (void)weft__cas_relaxed(&board->words->head, &head, head + 1); /* relaxed: a hint */
         WEFT_CRASH_POINT(3);
         if (is_ours)
             return index;
@@ -289,8 +284,7 @@ WEFT__INLINE uint32_t weft__board_take(weft__board *board, uint32_t worker)
 /* Nonzero: there may be a task. For a worker that has said that it sleeps. */
 WEFT__INLINE int weft__board_has_task(weft__board *board)
 {
-    /* edge board.head (acquire): the entry that belongs to it, or a later one */
-    uint64_t head = weft__load_acquire(&board->words->head);
+    uint64_t head = weft__load_relaxed(&board->words->head); /* relaxed: a lower bound */
     /* edge board.sleep (seq_cst): after the bit has been set */
     uint64_t entry = weft__load_seq_cst(&board->entries[head & (board->record_count - 1)]);
     return entry >> 16 >= head;
@@ -315,8 +309,8 @@ WEFT__INLINE int weft__board_end(weft__board *board, uint32_t worker, uint32_t i
     uint64_t state = weft__load_relaxed(&record->state); /* relaxed: we wrote it */
     uint64_t ticket = WEFT__TASK_TICKET(state);
     uint64_t running = WEFT__TASK_STATE(WEFT__TASK_RUNNING, worker, ticket);
-    /* edge board.end (release): the result, for a pool that finds us dead */
-    if (!weft__cas_release(&record->state, &running,
+    /* relaxed: the tail publishes the result; if we die before that, our death does */
+    if (!weft__cas_relaxed(&record->state, &running,
                            WEFT__TASK_STATE(WEFT__TASK_DONE, worker, ticket)))
         return 0;
     WEFT_CRASH_POINT(4);

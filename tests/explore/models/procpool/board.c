@@ -290,6 +290,84 @@ EXPLORE_MODEL(board_crash) = {.name = "board.crash",
                               .stale = 1,
                               .crashes = 2};
 
+/* A worker has died between DONE and its ring; another thread of the pool collects while the task
+ * is put there. */
+static void prepare_dead(void)
+{
+    prepare();
+    records[1].state = WEFT__TASK_STATE(WEFT__TASK_DONE, 0, 1);
+    task_of[1] = 1;
+    ticket_of[1] = 1;
+    unsigned *task = (unsigned *)(void *)records[1].task;
+    task[0] = 1;
+    task[1] = 2;
+}
+
+static void bury_0(void)
+{
+    explore_check(weft__board_bury(&board, 0) == WEFT__BOARD_NONE);
+}
+
+static void collect_once(void)
+{
+    (void)collect();
+}
+
+static void finish_buried(void)
+{
+    (void)collect();
+    explore_check(ended[1] == 1);
+    release();
+}
+
+EXPLORE_MODEL(board_help) = {.name = "board.help",
+                             .prepare = prepare_dead,
+                             .threads = {bury_0, collect_once},
+                             .finish = finish_buried,
+                             .preemptions = 3,
+                             .stale = 2};
+
+/* One worker is held up while the ring of entries goes round. */
+static void prepare_lap(void)
+{
+    prepare();
+    publish(0, 1);
+    publish(1, 2);
+}
+
+static void go_round(void)
+{
+    take_once(1);
+    take_once(1);
+    for (unsigned number = 3; number <= 4; number++) {
+        uint32_t index = collect();
+        if (index == WEFT__BOARD_NONE)
+            return; /* the other one has it */
+        weft__board_tidy(&board);
+        publish(index, number);
+        take_once(1);
+    }
+}
+
+static void finish_lap(void)
+{
+    for (unsigned i = 0; i < 4; i++)
+        take_once(0);
+    while (collect() != WEFT__BOARD_NONE)
+        continue;
+    for (unsigned i = 1; i < next_ticket; i++)
+        explore_check(runs[i] == 1 && ended[i] == 1);
+    explore_check(words->head == next_ticket);
+    release();
+}
+
+EXPLORE_MODEL(board_lap) = {.name = "board.lap",
+                            .prepare = prepare_lap,
+                            .threads = {take_once_0, go_round},
+                            .finish = finish_lap,
+                            .preemptions = 3,
+                            .stale = 2};
+
 /* ---- decisions ------------------------------------------------------------------------------- */
 
 /* A task is taken back, and its record used again at once; `head` may still point to it. */

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Classic mistakes with a board of tasks, which the models beside this file must notice."""
 
-BOARD = ["board.one", "board.two", "board.crash", "board.withdraw", "board.condemn"]
+BOARD = ["board.lap", "board.help", "board.withdraw", "board.condemn", "board.one", "board.two",
+         "board.crash"]
 BOARD_H = "futures/procpool/board.h"
 
 # name, source, text that occurs once, what replaces it, models
 CLASSICS = [
     ("a task is taken whatever has become of it", BOARD_H,
-     """        int is_ours = weft__cas_acq_rel(&board->records[index].state, &queued,
+     """        int is_ours = weft__cas_relaxed(&board->records[index].state, &queued,
                                         WEFT__TASK_STATE(WEFT__TASK_RUNNING, worker, head));
 """,
      """        (void)queued;
@@ -16,22 +17,23 @@ CLASSICS = [
         int is_ours = 1;
 """, BOARD),
     ("only the taker moves the head", BOARD_H,
-     """        (void)weft__cas_release(&board->words->head, &head, head + 1);
+     """        (void)weft__cas_relaxed(&board->words->head, &head, head + 1); /* relaxed: a hint */
         WEFT_CRASH_POINT(3);
 """,
      """        if (is_ours)
-            (void)weft__cas_release(&board->words->head, &head, head + 1);
+            (void)weft__cas_relaxed(&board->words->head, &head, head + 1);
         else
             return WEFT__BOARD_NONE;
         WEFT_CRASH_POINT(3);
 """, BOARD),
     ("the head moves by a plain store", BOARD_H,
-     "        (void)weft__cas_release(&board->words->head, &head, head + 1);\n"
+     "        (void)weft__cas_relaxed(&board->words->head, &head, head + 1); "
+     "/* relaxed: a hint */\n"
      "        WEFT_CRASH_POINT(3);\n",
      "        weft__store_release(&board->words->head, head + 1);\n"
      "        WEFT_CRASH_POINT(3);\n", BOARD),
     ("a condemned task ends all the same", BOARD_H,
-     """    if (!weft__cas_release(&record->state, &running,
+     """    if (!weft__cas_relaxed(&record->state, &running,
                            WEFT__TASK_STATE(WEFT__TASK_DONE, worker, ticket)))
         return 0;
 """,
@@ -50,6 +52,4 @@ CLASSICS = [
     ("the pool looks for sleepers before the entry is there", BOARD_H,
      "    weft__store_seq_cst(&board->entries[ticket & (board->record_count - 1)],",
      "    weft__store_release(&board->entries[ticket & (board->record_count - 1)],", BOARD),
-    ("tickets are not compared when a task is condemned", BOARD_H,
-     " || WEFT__TASK_TICKET(state) != ticket)\n", ")\n        ", BOARD),
 ]
