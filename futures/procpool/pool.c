@@ -204,23 +204,35 @@ static weft__guest *give_place(weft_procpool *pool)
     return guest;
 }
 
-void weft__procpool_count_ended(weft_procpool *pool, size_t count)
+weft_future *weft__procpool_end(weft_procpool *pool, size_t count)
 {
-    weft_future *ended = NULL;
-    weft_mutex_lock(&pool->lock);
     for (size_t i = 0; i < count; i++) {
         weft__guest *guest = give_place(pool);
         if (guest != NULL)
             weft__wake(&guest->waiter);
     }
-    if (pool->live == 0 && pool->is_closed) {
-        ended = pool->ended;
-        pool->ended = NULL;
-    }
-    weft_mutex_unlock(&pool->lock);
+    if (pool->live > 0 || !pool->is_closed)
+        return NULL;
+    weft_future *ended = pool->ended;
+    pool->ended = NULL;
+    return ended;
+}
+
+void weft__procpool_tell(weft_future *ended)
+{
     if (ended != NULL)
         (void)weft_future_set_result(ended, NULL); /* the pool may be gone after that */
     weft_future_release(ended);                    /* the pool's handle */
+}
+
+void weft__procpool_count_ended(weft_procpool *pool, size_t count)
+{
+    if (count == 0)
+        return;
+    weft_mutex_lock(&pool->lock);
+    weft_future *ended = weft__procpool_end(pool, count);
+    weft_mutex_unlock(&pool->lock);
+    weft__procpool_tell(ended);
 }
 
 static int commit_guest(weft__waiter *waiter, void *arg)
@@ -325,8 +337,7 @@ static void submit(weft_executor *executor, weft_future *future)
     weft_mutex_unlock(&pool->lock);
     weft__procpool_wake(pool, hung);
     weft__procpool_refuse(&refused);
-    if (ended != 0)
-        weft__procpool_count_ended(pool, ended);
+    weft__procpool_count_ended(pool, ended);
 }
 
 /* ---- cancelled and killed -------------------------------------------------------------------- */
@@ -383,8 +394,7 @@ int weft_procpool_cancel_future(weft_procpool *pool, weft_future *future)
     weft__procpool_refuse(&refused);
     if (is_mine)
         weft_future_fail(future, -ECANCELED, "it was cancelled before it began");
-    if (is_mine || refused.ended != 0)
-        weft__procpool_count_ended(pool, refused.ended + (size_t)is_mine);
+    weft__procpool_count_ended(pool, refused.ended + (size_t)is_mine);
     return is_mine || is_condemned;
 }
 

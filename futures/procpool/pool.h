@@ -95,8 +95,15 @@ void weft__procpool_wake(weft_procpool *pool, unsigned count);
 /* With the lock: the record is free; its task has ended. */
 void weft__procpool_free(weft_procpool *pool, uint32_t index);
 
-/* After the lock was given back: tell whoever waits that `count` submissions have ended. Takes the
- * lock. */
+/* With the lock: `count` submissions have ended, and their places are given to whoever waits. What
+ * is returned is for weft__procpool_tell(), without the lock. */
+weft_future *weft__procpool_end(weft_procpool *pool, size_t count);
+
+/* If that was the last of a pool that is closed, whoever waits for it is told; the pool may be gone
+ * after that. */
+void weft__procpool_tell(weft_future *ended);
+
+/* Both of them, for a caller who has not got the lock. */
 void weft__procpool_count_ended(weft_procpool *pool, size_t count);
 
 /* Break the pool: what has not begun fails. */

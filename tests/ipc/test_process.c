@@ -577,9 +577,38 @@ static void test_with_workers(void **state)
     assert_int_equal(run(run_workers, NULL), 0);
 }
 
+/* In a copy of this process, whose server is yet to start: it must not inherit the habit. */
+static int ignore_sigchld(void *arg)
+{
+    (void)signal(SIGCHLD, SIG_IGN);
+    return in_a_copy(arg);
+}
+
+/* The same, with a pipe for stderr that must not stay open in the server. */
+static int let_go_of_stderr(void *arg)
+{
+    int ends[2];
+    char byte;
+    int before = dup(STDERR_FILENO);
+    CHECK(pipe2(ends, O_CLOEXEC) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    CHECK(in_a_copy(arg) == 0);
+    CHECK(dup2(before, STDERR_FILENO) >= 0 && close(ends[1]) == 0 && close(before) == 0);
+    CHECK(read(ends[0], &byte, 1) == 0);
+    return close(ends[0]);
+}
+
+static void test_server_holds_nothing_open(void **state)
+{
+    (void)state;
+    child_end end = in_child(let_go_of_stderr, NULL);
+    expect_success(&end);
+}
+
 static void test_sigchld_is_the_programs_own(void **state)
 {
     (void)state;
+    child_end end = in_child(ignore_sigchld, NULL);
+    expect_success(&end);
     assert_int_equal(run(nothing, NULL), 0);
     (void)signal(SIGCHLD, SIG_IGN); /* which loses the status of every ordinary child */
     assert_int_equal(with_arg(return_arg, &(int){9}, sizeof(int)), 9);
@@ -820,6 +849,7 @@ int main(void)
         cmocka_unit_test(test_from_a_forked_copy),
         cmocka_unit_test(test_from_many_threads),
         cmocka_unit_test(test_with_workers),
+        cmocka_unit_test(test_server_holds_nothing_open),
         cmocka_unit_test(test_sigchld_is_the_programs_own),
         cmocka_unit_test(test_no_zombies_and_no_leaks),
         cmocka_unit_test(test_server_is_killed),
