@@ -58,7 +58,7 @@ static void free_future(weft_future *future)
     weft__state_destroy(&future->state);
     if (type->drop_ != NULL)
         type->drop_(&future->head);
-    if (WEFT__STATE(future->state.word) == WEFT__FINISHED)
+    if (WEFT__STATE(future->state.word) != WEFT__CANCELLED) /* whose error is something else */
         weft__error_drop(future->error);
     weft__workers_free(future, bytes_of(future));
 }

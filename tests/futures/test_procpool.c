@@ -227,6 +227,18 @@ static void test_error_of_a_task(void **state)
     assert_int_equal(weft_procpool_destroy(pool), 0);
 }
 
+/* Neither the future nor its error stays behind. */
+static void test_failure_that_nobody_waits_for(void **state)
+{
+    weft_procpool *pool = create_of(1);
+    (void)state;
+    for (int i = 0; i < 10; i++) {
+        refuse_future f = weft_submit(of(pool), refuse, i);
+        weft_release(f);
+    }
+    assert_int_equal(weft_procpool_destroy(pool), 0);
+}
+
 static int submit_from_task(void *arg)
 {
     weft_procpool *pool = arg;
@@ -735,6 +747,7 @@ int main(void)
         cmocka_unit_test(test_tasks_of_any_size),
         cmocka_unit_test(test_too_large_a_task),
         cmocka_unit_test(test_error_of_a_task),
+        cmocka_unit_test(test_failure_that_nobody_waits_for),
         cmocka_unit_test(test_from_fibers),
         cmocka_unit_test(test_from_many_threads),
         cmocka_unit_test(test_dead_worker_fails_only_its_task),
