@@ -28,7 +28,8 @@ static int serve_all(void *unused)
     int listener = weft_tcp_listen("127.0.0.1", 0, ECHO_BACKLOG);
     duel_need(listener >= 0, "weft_tcp_listen");
     echo_say_port(weft_port(listener));
-    weft_scope (clients) {
+    weft_scope(clients)
+    {
         int fd;
         while ((fd = weft_accept(listener, WEFT_FOREVER)) >= 0)
             duel_need(weft_go(&clients, serve, fd) == 0, "weft_go");
