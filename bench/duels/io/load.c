@@ -84,8 +84,8 @@ static int64_t server_cpu_ns(void)
 static long server_rss_kib(void)
 {
     char path[64];
-    long total;
-    long pages;
+    long total = 0;
+    long pages = 0;
     snprintf(path, sizeof path, "/proc/%d/statm", (int)server.pid);
     FILE *file = fopen(path, "r");
     duel_need(file != NULL && fscanf(file, "%ld %ld", &total, &pages) == 2, path);
