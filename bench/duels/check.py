@@ -12,22 +12,32 @@ import math
 import os
 import subprocess
 import sys
+import time
 
 SECONDS, SIZE = "0.01", "1000"
+GRACE = 5  # seconds
 
 
-def processes():
+def members(session):
     """Who lives in the session that was made for the contestant."""
-    found = set()
+    found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:
                 fields = file.read().rpartition(")")[2].split()
         except OSError:
             continue
-        if fields[0] != "Z":
-            found.add((int(fields[3]), int(entry)))
+        if fields[0] != "Z" and int(fields[3]) == session:
+            found.append(int(entry))
     return found
+
+
+def left_behind(session):
+    """Who does not end with the contestant, or soon after it: the kernel tells children last."""
+    deadline = time.monotonic() + GRACE
+    while (left := members(session)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return left
 
 
 def complaint(command, duel):
@@ -44,8 +54,7 @@ def complaint(command, duel):
         words = line.split()
         if len(words) != 3 or not math.isfinite(float(words[1])):
             return f"not a quantity: {line!r}"
-    left = [pid for session, pid in processes() if session == process.pid]
-    if left:
+    if left := left_behind(process.pid):
         return f"processes left behind: {left}"
     new = [n for n in set(os.listdir("/dev/shm")) - names if n.startswith(("weft", "duel"))]
     return f"left in /dev/shm: {new}" if new else None
