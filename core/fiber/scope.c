@@ -25,8 +25,8 @@
  *
  * Rejected: a list of all fibers (a lock for each start and end); a flag copied into each fiber
  * (somebody has to find them all); interrupting by scope number (a table that can run out). */
-#include "fiber/local.h"
 #include "fiber/scope.h"
+#include "fiber/local.h"
 
 #include "hooks.h"
 

@@ -237,13 +237,15 @@ static void destroy_file(weft__reactor *reactor)
     (void)reactor;
 }
 
-/* As core/io/files.c registers a fiber. */
+/* As core/io/files.c registers a fiber: a file that is ready when it is armed says so at once. */
 static int commit_file(weft__waiter *waiter, void *arg)
 {
     (void)arg;
     weft__fetch_add_seq_cst(&file.reactor.waits, 1);
     weft__worker_self()->unwatched = 1;
-    weft__store_release(&file.waiting, waiter->fiber);
+    (void)weft__exchange_acq_rel(&file.waiting, waiter->fiber);
+    if (weft__load_acquire(&file.is_ready))
+        ring();
     return 1;
 }
 
