@@ -2,7 +2,6 @@
 /* runtime.c — see runtime.h. */
 #include "common/runtime.h"
 
-#include "fiber/local.h"
 #include "fiber/scope.h"
 #include "fiber/switch.h"
 #include "sched/settings.h"
@@ -323,15 +322,4 @@ void weft__overflow_thread_enter(void *signal_stack)
 void weft__overflow_thread_leave(void *signal_stack)
 {
     (void)signal_stack;
-}
-
-/* Memory for fibers comes from the explorer, and none of them has values of its own. */
-void weft__blocks_free(weft__worker *worker)
-{
-    (void)worker;
-}
-
-void weft__locals_end(weft__locals *locals)
-{
-    (void)locals;
 }

@@ -14,17 +14,9 @@ CLASSICS = [
      "    worker->parked.commit = NULL;\n    if (commit(waiter, arg))\n"
      "        weft__worker_switch(worker, next);\n", MOVE),
     ("a fiber that need not wait is forgotten", "core/sched/loop.c",
-     "    return commit(worker->parked.waiter, worker->parked.arg) ? NULL : fiber;\n",
-     "    (void)commit(worker->parked.waiter, worker->parked.arg);\n    (void)fiber;\n"
-     "    return NULL;\n", MOVE),
-    ("a commit is looked up again after it has let go", "core/sched/loop.c",
-     """    worker->parked.commit = NULL;
-    return commit(worker->parked.waiter, worker->parked.arg) ? NULL : fiber;
-""",
-     """    int waits = commit(worker->parked.waiter, worker->parked.arg);
-    worker->parked.commit = NULL;
-    return waits && fiber->item.state_ != 0 ? NULL : fiber;
-""", MOVE),
+     "    if (!commit(worker->parked.waiter, worker->parked.arg))\n"
+     "        weft__fiber_ready(fiber);\n",
+     "    (void)commit(worker->parked.waiter, worker->parked.arg);\n    (void)fiber;\n", MOVE),
     ("workers are woken before they are told to stop", "core/sched/runtime.c",
      "    weft__store_seq_cst(&runtime->stopping, 1);\n"
      "    if (runtime->threads != NULL) /* else there may be no array of workers to look at */\n"
@@ -70,9 +62,6 @@ CLASSICS = [
      "    if (0)", WATCH),
     ("nobody watches", "core/sched/idle.c",
      "    if (become_watcher(worker)) {", "    if (0) {", WATCH),
-    ("a new deadline is told to nobody", "core/sched/idle.c",
-     "    if (WEFT__UNLIKELY(worker->unwatched))\n        see_watched(worker);\n    return item;\n",
-     "    return item;\n", WATCH),
     ("who has armed a deadline does not look how long the watcher sleeps", "core/sched/idle.c",
      "    if (weft__load_seq_cst(&runtime->watch_until) > weft__wheel_next(&worker->wheel))\n",
      "    if (0)\n", WATCH),

@@ -202,7 +202,7 @@ static void kick_file(weft__reactor *reactor)
 
 static void make_ready(void)
 {
-    weft__store_release(&file.is_ready, 1);
+    weft__store_seq_cst(&file.is_ready, 1);
     ring();
 }
 
@@ -237,15 +237,15 @@ static void destroy_file(weft__reactor *reactor)
     (void)reactor;
 }
 
-/* As core/io/files.c registers a fiber: a file that is ready when it is armed says so at once. */
+/* As core/io/files.c registers a fiber. */
 static int commit_file(weft__waiter *waiter, void *arg)
 {
     (void)arg;
     weft__fetch_add_seq_cst(&file.reactor.waits, 1);
     weft__worker_self()->unwatched = 1;
-    (void)weft__exchange_acq_rel(&file.waiting, waiter->fiber);
-    if (weft__load_acquire(&file.is_ready))
-        ring();
+    weft__store_seq_cst(&file.waiting, waiter->fiber);
+    if (weft__load_seq_cst(&file.is_ready))
+        ring(); /* as a descriptor that is ready when it is armed */
     return 1;
 }
 
