@@ -5,15 +5,7 @@
  * from there on futures are items like all others. What an executor adds is that it knows when
  * everything has ended, so that it can be shut down.
  *
- * That costs next to nothing: each worker counts what it submits and what it ends, in a line of its
- * own. Who wants to know adds up, first what has ended, then what was submitted. If the two agree,
- * nothing was in flight in between: a task counts what it submits before it counts itself as ended.
- * Workers look whether anybody wants to know after they have counted, without a fence; the one who
- * begins to want calls membarrier() before he adds up himself. Where there is no membarrier(),
- * workers add up after each task.
- *
- * Submissions from outside count themselves in and out of one word, so that a pool is not freed
- * while somebody is still waking its workers. */
+ * What counts them is tally.c. */
 #include "future.h"
 
 #include <weft/atomic.h>
@@ -23,15 +15,11 @@
 #include "hooks.h"
 #include "sanitize.h"
 #include "sched/worker.h"
+#include "tally.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
-
-/* The word `outside`: submissions below, calls in progress above. */
-#define ONE_CALL ((uint64_t)1 << 48)
-#define SUBMITTED(outside) ((outside) & (ONE_CALL - 1))
-#define CALLS(outside) ((outside) >> 48)
 
 /* Futures of the usual size are blocks of this; a worker keeps some for itself. */
 #define BLOCK_BYTES 128
@@ -45,10 +33,9 @@ typedef struct block {
     struct block *next;
 } block;
 
-/* What a worker has for itself. It alone writes the counts. */
+/* What a worker has for itself. */
 typedef struct shard {
-    uint64_t submitted;
-    uint64_t ended;
+    weft__counts counts;
     block *blocks; /* that are free */
     size_t block_count;
     char line[WEFT__CACHE_LINE - 4 * sizeof(uint64_t)];
@@ -69,10 +56,7 @@ typedef struct pool {
     weft_future *ended;     /* a promise, kept when `is_closing` and nothing is in flight */
     int is_shared;          /* by all plain threads of the process */
     int is_crowded;         /* there are fewer processors than workers */
-    uint32_t is_closed;     /* submissions are refused */
     uint32_t is_cancelling; /* what has not begun is cancelled */
-    uint32_t is_closing;    /* somebody waits for `ended` */
-    uint32_t is_watched;    /* workers add up when they have counted */
 
     /* A bound on the queue, if `queue_max` is not 0. */
     size_t queue_max;
@@ -83,9 +67,7 @@ typedef struct pool {
     guest *last;
 
     char line0[WEFT__CACHE_LINE];
-    uint64_t outside; /* see above */
-    uint64_t purged;  /* ended by a shutdown, not by a worker */
-    uint64_t looks;   /* orders those who add up */
+    weft__tally tally; /* what is in flight */
     char line1[WEFT__CACHE_LINE];
     shard shards[];
 } pool;
@@ -170,27 +152,10 @@ static void free_blocks(shard *own)
 
 /* ---- has everything ended? ------------------------------------------------------------------ */
 
-static int is_in_flight(pool *self)
+/* To be told of more than once. */
+static void tell_end(pool *self)
 {
-    unsigned count = self->runtime->worker_count;
-    /* edge workers.ended (acquire): what the tasks had submitted */
-    uint64_t ended = weft__load_acquire(&self->purged);
-    for (unsigned id = 0; id < count; id++)
-        ended += weft__load_acquire(&self->shards[id].ended); /* edge workers.ended (acquire) */
-    uint64_t submitted = SUBMITTED(weft__load_relaxed(&self->outside)); /* relaxed: the acquires */
-    for (unsigned id = 0; id < count; id++)
-        submitted += weft__load_relaxed(&self->shards[id].submitted); /* above have ordered them */
-    return ended != submitted;
-}
-
-/* Somebody wants to know. Of several who count and look at the same time, the last sees all. */
-static void look(pool *self)
-{
-    /* edge workers.look (acq_rel): the counts of those who have looked before */
-    weft__fetch_add_acq_rel(&self->looks, 1);
-    /* edge workers.close (acquire): nothing is submitted from outside after that */
-    if (weft__load_acquire(&self->is_closing) && !is_in_flight(self))
-        (void)weft_future_set_result(self->ended, NULL); /* the first time */
+    (void)weft_future_set_result(self->ended, NULL);
 }
 
 /* A worker has ended a future, perhaps not the one that began it. */
@@ -200,23 +165,14 @@ static void count_ended(pool *self)
     if (worker == NULL)
         WEFT__PANIC("a forked child returned from the task that called fork(); it must end with "
                     "_exit() or exec");
-    shard *own = &self->shards[worker->id];
-    /* edge workers.ended (release): what the task had submitted, and all it did */
-    weft__store_release(&own->ended, own->ended + 1);
-    weft__compiler_barrier(); /* edge workers.watch: count first, look second */
-    if (WEFT__UNLIKELY(
-            weft__load_relaxed(&self->is_watched))) /* relaxed: the barrier's other half */
-        look(self); /* whose edge workers.look makes the last of us see all counts */
+    if (weft__tally_end(&self->tally, &self->shards[worker->id].counts))
+        tell_end(self);
 }
 
 static void begin_to_watch(pool *self)
 {
-    /* edge workers.close (release): that it is closed */
-    weft__store_release(&self->is_closing, 1);
-    weft__store_relaxed(&self->is_watched, 1); /* relaxed: the barrier orders it */
-    if (self->runtime->can_raid)
-        weft__hook_membarrier(); /* edge workers.watch: before we add up */
-    look(self);
+    if (weft__tally_watch(&self->tally, self->runtime->can_raid))
+        tell_end(self);
 }
 
 /* ---- a bound on the queue ------------------------------------------------------------------- */
@@ -348,29 +304,24 @@ int weft__workers_are_crowded(const weft_future *future)
 
 static void submit_inside(pool *self, weft__worker *worker, weft_future *future)
 {
-    shard *own = &self->shards[worker->id];
-    /* relaxed: the owner's; who adds up is behind the end of the task that submits */
-    weft__store_relaxed(&own->submitted, own->submitted + 1);
+    weft__tally_submit(&self->shards[worker->id].counts);
     weft__worker_push(worker, &future->head);
     weft__runtime_notify(self->runtime, worker);
 }
 
 static void submit_outside(pool *self, weft_future *future)
 {
-    /* edge workers.outside (seq_cst): counted in before the look; who closes looks at the count */
-    weft__fetch_add_seq_cst(&self->outside, ONE_CALL + 1);
-    if (weft__load_seq_cst(&self->is_closed)) {                /* edge workers.outside (seq_cst) */
-        weft__fetch_add_relaxed(&self->outside, (uint64_t)-1); /* relaxed: look() orders it */
-        look(self);
+    if (weft__tally_enter(&self->tally)) {
+        weft__injector_push(&self->runtime->injector, (weft__link *)(void *)&future->head);
+        weft__runtime_notify(self->runtime, NULL);
+    } else {
+        if (weft__tally_refuse(&self->tally))
+            tell_end(self);
         if (self->queue_max != 0)
             quit_queue(self);
         weft__future_refuse(future, -EPIPE);
-    } else {
-        weft__injector_push(&self->runtime->injector, (weft__link *)(void *)&future->head);
-        weft__runtime_notify(self->runtime, NULL);
     }
-    /* edge workers.outside (acq_rel): the last touch of the pool */
-    weft__fetch_add_acq_rel(&self->outside, (uint64_t)0 - ONE_CALL);
+    weft__tally_leave(&self->tally); /* the last touch of the pool */
 }
 
 static void pool_submit(weft_executor *executor, weft_future *future)
@@ -378,7 +329,7 @@ static void pool_submit(weft_executor *executor, weft_future *future)
     pool *self = pool_of(executor);
     future->head.state_ = (uintptr_t)&item_type; /* published by the push */
     int rc = self->fork_count != weft__fork_count() ? -ECHILD : 0;
-    if (rc == 0 && weft__load_relaxed(&self->is_closed)) /* relaxed: looked at again from outside */
+    if (rc == 0 && weft__tally_is_closed(&self->tally))
         rc = -EPIPE;
     if (rc != 0) {
         weft__future_refuse(future, rc);
@@ -407,8 +358,7 @@ static weft__link *purge_item(pool *self, weft_task *item, weft__link *others)
     if (self->queue_max != 0)
         quit_queue(self);
     weft__future_cancel_queued(weft__future_of_item(item));
-    /* edge workers.ended (release): as for a worker */
-    weft__fetch_add_acq_rel(&self->purged, 1);
+    weft__tally_purge(&self->tally);
     return others;
 }
 
@@ -448,8 +398,7 @@ static int pool_shutdown(weft_executor *executor, unsigned flags, int64_t deadli
         return -ENOTSUP;
     if (own_worker(self) != NULL && deadline_ns > WEFT_POLL)
         return -EDEADLK;
-    /* edge workers.outside (seq_cst): before the count of those who have not seen it */
-    weft__store_seq_cst(&self->is_closed, 1);
+    weft__tally_close(&self->tally);
     if (flags & WEFT_CANCEL_PENDING) {
         weft__store_relaxed(&self->is_cancelling, 1); /* relaxed: for those that purge() misses */
         purge(self);
@@ -470,8 +419,7 @@ static void wait_for_all(weft__tenant *tenant)
     begin_to_watch(self);
     while (weft_future_result(self->ended, NULL, WEFT_FOREVER) != 0)
         (void)sched_yield(); /* the caller's scope was cancelled: there is nothing better to do */
-    /* edge workers.outside (acquire): their last touch; they are at most a wake-up from it */
-    while (CALLS(weft__load_acquire(&self->outside)) > 0)
+    while (weft__tally_is_entered(&self->tally)) /* at most a wake-up from their last touch */
         (void)sched_yield();
 }
 
@@ -499,7 +447,8 @@ static pool *pool_new(weft_runtime *runtime)
     self->runtime = runtime;
     self->fork_count = weft__fork_count();
     self->is_crowded = runtime->worker_count > weft_usable_cpus();
-    self->is_watched = !runtime->can_raid;
+    weft__tally_init(&self->tally, &self->shards[0].counts, sizeof(shard), runtime->worker_count,
+                     runtime->can_raid);
     self->ended = weft_promise_new(0);
     if (weft_future_done(self->ended)) { /* for lack of memory */
         free_pool(&self->tenant);

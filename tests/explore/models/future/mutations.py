@@ -3,6 +3,7 @@
 
 WAIT = ["future.again", "future.wait", "future.give_up"]
 MANY = ["future.first", "future.each"]
+TALLY = ["tally.inside", "tally.outside", "tally.without_barrier", "tally.purge"]
 
 # name, source, text that occurs once, what replaces it, models
 CLASSICS = [
@@ -61,4 +62,33 @@ CLASSICS = [
      "    if (!is_reached(seen) && is_reached(next))\n", "    if (is_reached(next))\n", MANY),
     ("the number is set without a look at what has arrived", "futures/group.c",
      "        if (WEFT__ARRIVED(seen) >= number)\n            return 0;\n", "", WAIT),
+    ("who adds up begins with what was submitted", "futures/tally.c",
+     "    return weft__load_relaxed(&tally->is_closing) && !is_in_flight(tally);\n",
+     """    uint64_t early = SUBMITTED(weft__load_relaxed(&tally->outside));
+    for (unsigned id = 0; id < tally->count; id++)
+        early += weft__load_relaxed(&counts_of(tally, id)->submitted);
+    uint64_t late = weft__load_acquire(&tally->purged);
+    for (unsigned id = 0; id < tally->count; id++)
+        late += weft__load_acquire(&counts_of(tally, id)->ended);
+    return weft__load_relaxed(&tally->is_closing) && early == late;
+""", TALLY),
+    ("those who add up at the same time do not see each other", "futures/tally.c",
+     "    weft__fetch_add_acq_rel(&tally->looks, 1);\n", "", TALLY),
+    ("the watcher adds up without a barrier", "futures/tally.c",
+     "        weft__hook_membarrier(); /* edge tally.watch: before we add up */\n",
+     "        (void)0;\n", TALLY),
+    ("a submission looks before it counts itself in", "futures/tally.c",
+     """    weft__fetch_add_seq_cst(&tally->outside, ONE_CALL + 1);
+    return !weft__load_seq_cst(&tally->is_closed); /* edge tally.outside (seq_cst) */
+""",
+     """    int is_open = !weft__load_seq_cst(&tally->is_closed);
+    weft__fetch_add_seq_cst(&tally->outside, ONE_CALL + 1);
+    return is_open;
+""", TALLY),
+    ("a refused submission stays counted", "futures/tally.c",
+     "    weft__fetch_add_relaxed(&tally->outside, (uint64_t)-1); "
+     "/* relaxed: look() orders it */\n", "", TALLY),
+    ("whoever is refused does not look", "futures/tally.c",
+     "    return look(tally);\n}\n\nvoid weft__tally_leave",
+     "    return 0;\n}\n\nvoid weft__tally_leave", TALLY),
 ]
