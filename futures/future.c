@@ -230,7 +230,9 @@ void weft_future_run(weft_future *future)
     if (weft_future_begin(future) != 0)
         return;
     int is_visitor = future->scope != NULL && weft__scope_visit(future->scope);
+    weft__role before = weft__fiber_begin(future->site, &future->state);
     uintptr_t error = weft__future_call(future->site, &future->head);
+    weft__fiber_end(&before);
     if (is_visitor)
         weft__scope_unvisit();
     weft__future_end(future, error);

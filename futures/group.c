@@ -18,6 +18,7 @@ void weft__group_init(weft__group *group, int is_listing, int is_eager)
 {
     group->word = WORD(0, 0);
     group->ready = NULL;
+    group->last = NULL;
     group->armed = 0;
     group->is_listing = is_listing;
     group->is_eager = is_eager;
@@ -26,8 +27,10 @@ void weft__group_init(weft__group *group, int is_listing, int is_eager)
 int weft__group_add(weft__group *group, weft__state *state, size_t index)
 {
     int rc = weft__state_arm(state, (uintptr_t)group | WEFT__NODE_GROUP, index);
-    if (rc == 1)
+    if (rc == 1) {
+        group->last = state;
         group->armed++;
+    }
     return rc;
 }
 
@@ -63,6 +66,7 @@ static int commit(weft__waiter *waiter, void *arg)
 {
     weft__group *group = (weft__group *)(void *)((char *)waiter - offsetof(weft__group, waiter));
     uint32_t number = *(const uint32_t *)arg;
+    weft__waits_for(waiter, WEFT_REASON_FUTURE, group->last);
     /* edge group.arrive (acquire): what has arrived */
     uint64_t seen = weft__load_acquire(&group->word);
     do {

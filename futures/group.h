@@ -22,6 +22,7 @@ typedef struct weft__group {
     weft__waiter waiter;
     uint64_t word;     /* see above; the number in the upper half */
     weft__node *ready; /* nodes of futures that have ended, newest first; if `is_listing` */
+    const void *last;  /* the state of the last future that was added; for dumps */
     uint32_t armed;    /* nodes that are armed, or were fired; the waiter's own */
     int is_listing;    /* the waiter wants to know which; constant */
     int is_eager;      /* a future that has failed makes the number be reached; constant */

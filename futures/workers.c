@@ -179,7 +179,7 @@ static void begin_to_watch(pool *self)
 
 static int commit_guest(weft__waiter *waiter, void *arg)
 {
-    (void)waiter;
+    weft__waits_for(waiter, WEFT_REASON_FUTURE, NULL);
     weft_mutex_unlock(arg); /* from here on the guest may be served */
     return 1;
 }

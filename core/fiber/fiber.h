@@ -24,16 +24,26 @@ typedef struct weft__context {
 } weft__context;
 
 typedef struct weft__fiber {
-    weft_task item;           /* lets a runnable fiber lie in a deque among tasks; first member */
-    weft__context context;    /* valid while the fiber does not run */
-    struct weft__fiber *next; /* in a list of idle fibers */
-    const weft_task_type *running; /* the task at its bottom, NULL while idle; for diagnosis */
-    void *runtime;                 /* the runtime that owns it */
-    void *local;                   /* what runs on it, to the layer above: weft__local() */
-    struct weft__locals *locals;   /* values of the task at its bottom, or NULL: fiber/local.c */
-    void *stack_low;               /* lowest usable byte, above the guard */
-    size_t stack_bytes;            /* usable bytes from there to the descriptor */
-    void *tsan;                    /* ThreadSanitizer's idea of it, made once: it is costly */
+    weft_task item;        /* lets a runnable fiber lie in a deque among tasks; first member */
+    weft__context context; /* valid while the fiber does not run */
+    void *runtime;         /* the runtime that owns it */
+    const void *object;    /* what it waits for; this and the next by its commit */
+    unsigned reason;       /* a weft_reason */
+    unsigned parked_on;    /* the worker it has left; only while migration is forced */
+
+    /* For diagnosis: read by others at any time, hence written relaxed. */
+    const weft_task_type *running; /* the task at its bottom, NULL while idle */
+    const void *task;              /* what others wait for: the task, or its future */
+    const weft_site *site;         /* where it was started; NULL: a task that was spawned */
+    const weft_scope *home;        /* the scope it was started in, or NULL */
+    int64_t since_ns;              /* when it began to wait; 0: nobody asks */
+
+    struct weft__fiber *next;    /* in a list of idle fibers */
+    void *local;                 /* what runs on it, to the layer above: weft__local() */
+    struct weft__locals *locals; /* values of the task at its bottom, or NULL: fiber/local.c */
+    void *stack_low;             /* lowest usable byte, above the guard */
+    size_t stack_bytes;          /* usable bytes from there to the descriptor */
+    void *tsan;                  /* ThreadSanitizer's idea of it, made once: it is costly */
     void *asan_fake_stack;
     uint64_t wait;     /* how a wait that may be given up stands, and its number: sched/wait.c */
     weft__timer timer; /* for its deadline */
@@ -45,6 +55,9 @@ typedef struct weft__fiber {
     struct weft__fiber *peer; /* in that list */
     struct weft__fiber **link;
 } weft__fiber;
+
+/* Whether a fiber that no worker stands on has been woken is in its item's state: the fiber type
+ * while it lies in a deque or an injector, 0 while it waits. */
 
 /* Prepare a fiber to run `entry` on its stack at the first switch to it; once for each fiber.
  * `stack_low` and `stack_bytes` are set. The first act of `entry` is weft__fiber_arrived(), and it

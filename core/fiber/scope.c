@@ -215,6 +215,7 @@ static int commit_owner(weft__waiter *waiter, void *arg)
 {
     weft_scope *scope = arg;
     scope->waiter_ = waiter;
+    weft__waits_for(waiter, WEFT_REASON_SCOPE, scope);
     return !count_out(scope);
 }
 
@@ -271,7 +272,7 @@ int weft_cancel_requested(void)
 typedef struct started {
     weft_task item;
     weft_scope *scope;
-    const weft_task_type *type;
+    const weft_site *site;
 } started;
 
 #define TASK_OFFSET ((sizeof(started) + 15) & ~(size_t)15)
@@ -298,6 +299,7 @@ int weft__scope_visit(weft_scope *scope)
     if (fiber == NULL || fiber->scope != NULL)
         return 0;
     fiber->scope = scope;
+    weft__store_relaxed(&fiber->home, scope);            /* relaxed: for dumps */
     weft__store_relaxed(&fiber->shield, scope->shield_); /* relaxed: see weft__wait_cancel() */
     return 1;
 }
@@ -307,6 +309,8 @@ void weft__scope_unvisit(void)
     weft__fiber *fiber = current_fiber();
     weft__fiber_withdraw(fiber);
     fiber->scope = NULL;
+    weft__store_relaxed(&fiber->home, NULL); /* relaxed: this and the next for dumps */
+    weft__store_relaxed(&fiber->site, NULL);
     weft__store_relaxed(&fiber->shield, 0); /* relaxed: nobody looks at a fiber outside scopes */
 }
 
@@ -322,12 +326,14 @@ static void run_started(weft_task *item)
 {
     started *self = (started *)(void *)item;
     weft_scope *scope = self->scope;
-    current_fiber()->running = self->type;
+    weft__fiber *fiber = current_fiber();
+    weft__store_relaxed(&fiber->running, self->site->type); /* relaxed: these two for dumps */
+    weft__store_relaxed(&fiber->site, self->site);
     (void)weft__scope_visit(scope);
-    self->type->run(task_of(self));
+    self->site->type->run(task_of(self));
     if (current_fiber()->locals != NULL)
         weft__locals_end(current_fiber()->locals);
-    weft__hook_block_put(self, TASK_OFFSET + self->type->task_bytes);
+    weft__hook_block_put(self, TASK_OFFSET + self->site->type->task_bytes);
     weft__scope_unvisit();
     weft__scope_quit(scope);
 }
@@ -335,8 +341,9 @@ static void run_started(weft_task *item)
 static const weft_task_type started_type = {
     .run = run_started, .name = "fiber", .file = __FILE__, .line = __LINE__, .is_consumed_ = 1};
 
-int weft__go(weft_scope *scope, const weft_task_type *type, const void *args)
+int weft__go(weft_scope *scope, const weft_site *site, const void *args)
 {
+    const weft_task_type *type = site->type;
     if (scope->runtime_ == NULL)
         return -EINVAL;
     if (weft__load_relaxed(&scope->cancelled_)) /* relaxed: a fiber started late ends by itself */
@@ -345,7 +352,7 @@ int weft__go(weft_scope *scope, const weft_task_type *type, const void *args)
     if (self == NULL)
         return -ENOMEM;
     self->scope = scope;
-    self->type = type;
+    self->site = site;
     memcpy((char *)task_of(self) + type->args_offset, args, type->args_bytes);
     weft__scope_join(scope);
     weft__submit(scope->runtime_, &self->item, &started_type);

@@ -9,8 +9,8 @@
 /* Nobody is told of the waiter: it is up to the timer. */
 static int commit_nowhere(weft__waiter *waiter, void *arg)
 {
-    (void)waiter;
     (void)arg;
+    weft__waits_for(waiter, WEFT_REASON_SLEEP, NULL);
     return 1;
 }
 
@@ -29,6 +29,7 @@ int weft_sleep(int64_t deadline_ns)
 static int commit_yield(weft__waiter *waiter, void *arg)
 {
     (void)arg;
+    weft__waits_for(waiter, WEFT_REASON_YIELD, NULL);
     weft__fiber_ready(waiter->fiber);
     return 1;
 }

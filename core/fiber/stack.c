@@ -78,6 +78,7 @@ void weft__fiber_pool_init(weft__fiber_pool *pool, size_t stack_bytes, void (*en
     weft_assert(rc == 0);
     pool->chunks = NULL;
     pool->idle = NULL;
+    pool->idle_count = 0;
     pool->stride = stack_bytes;
     pool->fibers = 0;
     pool->entry = entry;
@@ -101,8 +102,10 @@ static weft__stack_chunk *chunk_with_room(weft__fiber_pool *pool)
         return NULL;
     }
     chunk->carved = 0;
+    chunk->first = pool->fibers;
     chunk->next = pool->chunks;
-    pool->chunks = chunk;
+    /* edge pool.fibers (release): the chunk, for who walks the list without the lock */
+    weft__store_release(&pool->chunks, chunk);
     return chunk;
 }
 
@@ -129,20 +132,29 @@ static weft__fiber *carve(weft__fiber_pool *pool)
     fiber->running = NULL;
     fiber->next = NULL;
     weft__fiber_prepare(fiber, pool->entry);
-    chunk->carved++;
+    /* edge pool.fibers (release): the descriptor, likewise */
+    weft__store_release(&chunk->carved, chunk->carved + 1);
     /* relaxed: a statistic; the lock orders the writers */
     weft__store_relaxed(&pool->fibers, pool->fibers + 1);
     return fiber;
+}
+
+/* relaxed: a statistic; the lock orders the writers */
+static void count_idle(weft__fiber_pool *pool, int difference)
+{
+    weft__store_relaxed(&pool->idle_count, pool->idle_count + (size_t)difference);
 }
 
 weft__fiber *weft__fiber_pool_get(weft__fiber_pool *pool)
 {
     (void)pthread_mutex_lock(&pool->lock);
     weft__fiber *fiber = pool->idle;
-    if (fiber != NULL)
+    if (fiber != NULL) {
         pool->idle = fiber->next;
-    else
+        count_idle(pool, -1);
+    } else {
         fiber = carve(pool);
+    }
     (void)pthread_mutex_unlock(&pool->lock);
     return fiber;
 }
@@ -152,24 +164,46 @@ void weft__fiber_pool_put(weft__fiber_pool *pool, weft__fiber *fiber)
     (void)pthread_mutex_lock(&pool->lock);
     fiber->next = pool->idle;
     pool->idle = fiber;
+    count_idle(pool, 1);
     (void)pthread_mutex_unlock(&pool->lock);
 }
 
-static void forget_fibers(const weft__fiber_pool *pool)
+void weft__fiber_pool_each(const weft__fiber_pool *pool,
+                           void (*each)(weft__fiber *fiber, uint64_t number, void *arg), void *arg)
 {
-    /* Chunks are listed newest first, so the numbers run backwards. */
-    uint64_t number = pool->fibers;
-    for (weft__stack_chunk *chunk = pool->chunks; chunk != NULL; chunk = chunk->next) {
-        for (size_t i = chunk->carved; i-- > 0;) {
-            number--;
-            weft__fiber_forget(place_fiber(pool, chunk->base + i * pool->stride, number));
+    /* edge pool.fibers (acquire): chunks and descriptors as they were made */
+    const weft__stack_chunk *chunk = weft__load_acquire(&pool->chunks);
+    for (; chunk != NULL; chunk = chunk->next) {
+        size_t carved = weft__load_acquire(&chunk->carved); /* edge pool.fibers (acquire) */
+        for (size_t i = 0; i < carved; i++) {
+            uint64_t number = chunk->first + i;
+            each(place_fiber(pool, chunk->base + i * pool->stride, number), number, arg);
         }
     }
 }
 
+uint64_t weft__fiber_pool_number(const weft__fiber_pool *pool, const weft__fiber *fiber)
+{
+    /* edge pool.fibers (acquire): as above */
+    const weft__stack_chunk *chunk = weft__load_acquire(&pool->chunks);
+    for (; chunk != NULL; chunk = chunk->next) {
+        uintptr_t distance = (uintptr_t)fiber - (uintptr_t)chunk->base;
+        if (distance < chunk->bytes)
+            return chunk->first + distance / pool->stride;
+    }
+    return 0;
+}
+
+static void forget_fiber(weft__fiber *fiber, uint64_t number, void *arg)
+{
+    (void)number;
+    (void)arg;
+    weft__fiber_forget(fiber);
+}
+
 void weft__fiber_pool_destroy(weft__fiber_pool *pool)
 {
-    forget_fibers(pool);
+    weft__fiber_pool_each(pool, forget_fiber, NULL);
     while (pool->chunks != NULL) {
         weft__stack_chunk *chunk = pool->chunks;
         pool->chunks = chunk->next;

@@ -21,16 +21,18 @@ typedef struct weft__stack_chunk {
     struct weft__stack_chunk *next;
     char *base;
     size_t bytes;
-    size_t carved; /* stacks handed out so far */
+    uint64_t first; /* the number of its first fiber */
+    size_t carved;  /* stacks handed out so far */
 } weft__stack_chunk;
 
 /* All fibers of one runtime. Idle ones are kept, not unmapped: the next to block wants one. */
 typedef struct weft__fiber_pool {
-    pthread_mutex_t lock; /* guards everything below; slow paths only */
-    weft__stack_chunk *chunks;
+    pthread_mutex_t lock;      /* guards everything below; slow paths only */
+    weft__stack_chunk *chunks; /* read without the lock by weft__fiber_pool_each() */
     weft__fiber *idle;
-    size_t stride;   /* bytes of one stack, guard and descriptor included */
-    uint64_t fibers; /* made so far; read by statistics without the lock */
+    size_t idle_count; /* as `fibers`: also read without the lock */
+    size_t stride;     /* bytes of one stack, guard and descriptor included */
+    uint64_t fibers;   /* made so far; read by statistics without the lock */
     void (*entry)(void);
     void *runtime;
 } weft__fiber_pool;
@@ -46,6 +48,14 @@ void weft__fiber_pool_put(weft__fiber_pool *pool, weft__fiber *fiber);
 
 /* Unmap everything; no fiber of the pool runs or will run. */
 void weft__fiber_pool_destroy(weft__fiber_pool *pool);
+
+/* Call `each` for all fibers that exist, idle ones included, newest chunk first. Takes no lock, and
+ * may be called at any time while the pool exists. Async-signal-safe if `each` is. */
+void weft__fiber_pool_each(const weft__fiber_pool *pool,
+                           void (*each)(weft__fiber *fiber, uint64_t number, void *arg), void *arg);
+
+/* The number of a fiber of the pool. As the one above. */
+uint64_t weft__fiber_pool_number(const weft__fiber_pool *pool, const weft__fiber *fiber);
 
 /* Whether `address` lies in the guard page of `fiber`. Async-signal-safe. */
 int weft__fiber_guards(const weft__fiber *fiber, const void *address);

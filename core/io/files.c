@@ -152,7 +152,7 @@ static void wake_first(weft__files *files, weft__side *side, weft_task **chain)
     weft__fetch_add_relaxed(&files->reactor.waits, (uint32_t)-1); /* relaxed: a hint too many */
     if (!weft__wait_claim(fiber))
         return;
-    fiber->item.state_ = (uintptr_t)&weft__fiber_type;
+    weft__fiber_mark_ready(fiber);
     fiber->item.prev_ = *chain;
     *chain = &fiber->item;
 }
@@ -288,6 +288,7 @@ static int enlist(file_wait *self)
 static int commit_file(weft__waiter *waiter, void *arg)
 {
     file_wait *self = arg;
+    weft__waits_for(waiter, WEFT_REASON_IO, NULL);
     self->waiters[0].fiber = waiter->fiber;
     self->waiters[1].fiber = waiter->fiber;
     lock_file(self->file);

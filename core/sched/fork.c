@@ -7,6 +7,8 @@
  * using one answers -ECHILD. Nothing is locked or woken here, since anything may have been held. */
 #include "sched/worker.h"
 
+#include "debug/hang.h"
+#include "debug/registry.h"
 #include "hooks.h"
 #include "lane.h"
 
@@ -17,6 +19,8 @@ static uint64_t fork_count;
 static void in_child(void)
 {
     fork_count++;
+    weft__registry_forked();
+    weft__hang_forked();
     weft__worker *worker = weft__worker_self();
     if (worker == NULL)
         return;

@@ -28,6 +28,7 @@
 #include "sched/worker.h"
 
 #include "batch.h"
+#include "debug/hang.h"
 #include "hooks.h"
 #include "lane.h"
 
@@ -192,7 +193,7 @@ static void expire_fiber(weft__timer *timer, void *arg)
     expired *list = arg;
     if (!weft__wait_expire(fiber))
         return;
-    fiber->item.state_ = (uintptr_t)&weft__fiber_type;
+    weft__fiber_mark_ready(fiber);
     fiber->item.prev_ = NULL;
     *list->end = &fiber->item;
     list->end = &fiber->item.prev_;
@@ -452,7 +453,7 @@ static void sleep_plainly(weft__worker *worker)
         /* edge idle.claim (acquire): what the waker did before */
         if (weft__load_acquire(&worker->asleep) == 0)
             return;
-        weft__ec_wait(&worker->ec, value, WEFT_FOREVER);
+        weft__ec_wait(&worker->ec, value, weft__hang_watch(worker));
     }
 }
 
@@ -488,13 +489,14 @@ static void sleep_watching(weft__worker *worker)
         /* edge idle.claim (seq_cst): what the waker did before; behind becoming the watcher */
         if (weft__load_seq_cst(&worker->asleep) == 0)
             break;
-        int64_t until = say_until(runtime);
+        int64_t due = say_until(runtime);
+        int64_t until = due != WEFT_FOREVER ? due : weft__hang_watch(worker);
         weft__reactor *reactor = weft__load_seq_cst(&runtime->reactor); /* edge idle.files */
         if (reactor != NULL)
             ready = reactor->poll(reactor, until);
         else if (until > weft_now())
             weft__ec_wait(&worker->ec, value, until);
-        if (ready != NULL || (until != WEFT_FOREVER && until <= weft_now())) {
+        if (ready != NULL || (due != WEFT_FOREVER && due <= weft_now())) {
             get_up(worker, ready);
             break;
         }
@@ -516,6 +518,9 @@ static int become_watcher(weft__worker *worker)
 static void doze(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
+    worker->hang_look_ns = 0;
+    /* relaxed: published by the announcement */
+    weft__store_relaxed(&worker->announcements, worker->announcements + 1);
     /* edge idle.sleepers (seq_cst): announced before the last look. */
     weft__store_seq_cst(&worker->asleep, 1);
     weft__fetch_add_seq_cst(&runtime->sleepers, 1);

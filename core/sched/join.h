@@ -25,7 +25,7 @@ typedef struct weft__waiter {
     struct weft__fiber *fiber;  /* NULL: a plain thread, asleep on `woken` */
     struct weft__waiter *next;  /* for queues of waiters */
     uint32_t woken;             /* a plain thread's: 0, then 1 */
-    uint32_t is_tentative;      /* a fiber's: it may give up, see wait.c */
+    uint32_t is_tentative;      /* it may give up: see wait.c; a thread, because of its deadline */
 } weft__waiter;
 
 /* Whether the task is finished; if so, its result may be read. */

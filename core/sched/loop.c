@@ -10,6 +10,7 @@
  * When a fiber blocks and another one is next, the switch goes straight there, past the loop. */
 #include "sched/worker.h"
 
+#include "debug/check.h"
 #include "fiber/local.h"
 #include "hooks.h"
 
@@ -28,7 +29,7 @@ void weft__worker_keep_fiber(weft__worker *worker, weft__fiber *fiber)
     }
     fiber->next = worker->cache;
     worker->cache = fiber;
-    worker->cache_count++;
+    weft__store_relaxed(&worker->cache_count, worker->cache_count + 1); /* relaxed: a statistic */
 }
 
 weft__fiber *weft__worker_fiber(weft__worker *worker)
@@ -37,7 +38,7 @@ weft__fiber *weft__worker_fiber(weft__worker *worker)
     if (fiber == NULL)
         return weft__fiber_pool_get(&worker->runtime->fibers);
     worker->cache = fiber->next;
-    worker->cache_count--;
+    weft__store_relaxed(&worker->cache_count, worker->cache_count - 1); /* relaxed: a statistic */
     return fiber;
 }
 
@@ -80,7 +81,7 @@ void weft__fiber_landed(void)
 void weft__worker_switch(weft__worker *worker, weft__fiber *next)
 {
     weft__fiber *from = worker->current;
-    worker->current = next;
+    weft__store_relaxed(&worker->current, next); /* relaxed: dumps look at any time */
     weft__fiber_switch(from, next);
 }
 
@@ -104,6 +105,8 @@ static weft__fiber *fiber_for_parking(weft__worker *worker)
  * and the caller's return address is the one that the processor expects. */
 weft__fiber *weft__worker_choose(weft__worker *worker)
 {
+    if (WEFT__UNLIKELY(worker->checks != 0))
+        return fiber_for_parking(worker); /* the loop moves fibers to other workers */
     weft_task *item = weft__worker_hop(worker);
     if (item != NULL && weft__join_type(item) == &weft__fiber_type)
         return (weft__fiber *)(void *)item;
@@ -136,11 +139,12 @@ static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_t
 {
     weft__fiber *self = worker->current;
     WEFT__COUNT(worker, tasks_run, 1);
-    self->running = type;
+    weft__store_relaxed(&self->task, task); /* relaxed: this and the next two for dumps */
+    weft__store_relaxed(&self->running, type);
     type->run(task);
     if (WEFT__UNLIKELY(self->locals != NULL))
         weft__locals_end(self->locals);
-    self->running = NULL;
+    weft__store_relaxed(&self->running, NULL);
     worker = still_worker();
     weft__waiter *waiter = type->is_consumed_ ? NULL : weft__join_finish(task);
     if (waiter == NULL)
@@ -161,6 +165,32 @@ static weft__fiber *execute(weft__worker *worker, weft_task *item)
     return run(worker, item, type);
 }
 
+static void play(weft__fiber *fiber, const weft__role *role)
+{
+    weft__store_relaxed(&fiber->running, role->running); /* relaxed: these three for dumps */
+    weft__store_relaxed(&fiber->task, role->task);
+    weft__store_relaxed(&fiber->site, role->site);
+}
+
+weft__role weft__fiber_begin(const weft_site *site, const void *task)
+{
+    weft__role before = {NULL, NULL, NULL};
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL)
+        return before;
+    weft__fiber *fiber = worker->current;
+    before = (weft__role){fiber->running, fiber->task, fiber->site};
+    play(fiber, &(weft__role){site->type, task, site});
+    return before;
+}
+
+void weft__fiber_end(const weft__role *before)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker != NULL)
+        play(worker->current, before);
+}
+
 weft_task *weft__worker_own(weft__worker *worker)
 {
     weft_task *item = worker->overflow;
@@ -178,6 +208,9 @@ void weft__fiber_main(void)
     weft__fiber *ready = NULL;
     for (;;) {
         weft__worker *worker = weft__worker_self();
+        if (ready != NULL && WEFT__UNLIKELY(worker->checks != 0) &&
+            weft__check_migrate(worker, ready))
+            ready = NULL;
         if (ready != NULL) {
             resume(worker, ready);
             ready = NULL;

@@ -14,6 +14,8 @@
 #include "sched/worker.h"
 
 #include "batch.h"
+#include "debug/check.h"
+#include "debug/hang.h"
 #include "hooks.h"
 #include "lane.h"
 
@@ -55,24 +57,37 @@ void weft__worker_publish(weft__worker *worker)
 void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit, void *arg)
 {
     int saved_errno = weft__errno_get();
+    unsigned checks = worker->checks;
+    weft__fiber *fiber = worker->current;
+    if (WEFT__UNLIKELY(checks != 0))
+        weft__check_leaving(worker, fiber);
     weft__worker_publish(worker);
     weft__fiber *next = weft__worker_choose(worker);
+    /* relaxed: for diagnosis alone; `commit` says what it waits for */
+    weft__store_relaxed(&fiber->item.state_, (uintptr_t)0);
+    weft__store_relaxed(&fiber->reason, (unsigned)WEFT_REASON_UNKNOWN);
     worker->parked.commit = commit;
     worker->parked.waiter = waiter;
     worker->parked.arg = arg;
-    worker->parked.fiber = worker->current;
+    worker->parked.fiber = fiber;
     WEFT__COUNT(worker, parks, 1);
     weft__worker_switch(worker, next);
     weft__fiber_landed();
+    /* Another thread, perhaps: `worker` is no longer ours. */
+    if (WEFT__UNLIKELY(checks != 0))
+        weft__check_returned(fiber);
     weft__errno_set(saved_errno);
 }
 
 int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns)
 {
     waiter->fiber = NULL;
+    waiter->is_tentative = deadline_ns != WEFT_FOREVER;
     weft__store_relaxed(&waiter->woken, 0); /* relaxed: nobody knows the waiter yet */
     if (!commit(waiter, arg))
         return 0;
+    if (deadline_ns == WEFT_FOREVER)
+        weft__thread_rests();
     return weft__sleep_thread(waiter, deadline_ns);
 }
 
@@ -121,7 +136,7 @@ static void submit(weft_runtime *runtime, weft_task *item)
 
 void weft__fiber_ready(weft__fiber *fiber)
 {
-    fiber->item.state_ = (uintptr_t)&weft__fiber_type; /* published by the push */
+    weft__fiber_mark_ready(fiber);
     submit(fiber->runtime, &fiber->item);
 }
 
@@ -139,6 +154,8 @@ void weft__wake(weft__waiter *waiter)
             weft__fiber_ready(fiber);
         return;
     }
+    if (!waiter->is_tentative)
+        weft__thread_roused();
     uint32_t *woken = &waiter->woken;
     /* edge park.thread (release): the waiter may return and its frame be gone from here on. */
     weft__store_release(woken, 1);

@@ -16,6 +16,10 @@
  *    joined all deques and lanes stay readable: others may still be trying to steal. */
 #include "sched/worker.h"
 
+#include "debug/check.h"
+#include "debug/dump.h"
+#include "debug/holder.h"
+#include "debug/registry.h"
 #include "hooks.h"
 #include "lane.h"
 #include "sched/settings.h"
@@ -45,12 +49,14 @@ static void set_victims(weft__worker *worker, const unsigned char *distance)
     weft_assert(used == count - 1);
 }
 
-static int init_worker(weft_runtime *runtime, unsigned id, int cpu, const unsigned char *distance)
+static int init_worker(weft_runtime *runtime, unsigned id, int cpu, unsigned checks,
+                       const unsigned char *distance)
 {
     weft__worker *worker = &runtime->workers[id];
     worker->runtime = runtime;
     worker->id = id;
     worker->cpu = cpu;
+    worker->checks = checks;
     worker->patience_ns = runtime->spin_ns;
     worker->random = (uint64_t)(id + 1) * UINT64_C(0x9E3779B97F4A7C15);
     worker->lane.attention_ = runtime->rest;
@@ -75,7 +81,7 @@ static int init_workers(weft_runtime *runtime, const struct weft__settings *sett
     if (rc == 0)
         rc = weft__topology_map(settings, count, cpus, distance);
     for (unsigned id = 0; rc == 0 && id < count; id++)
-        rc = init_worker(runtime, id, cpus[id], distance);
+        rc = init_worker(runtime, id, cpus[id], settings->checks, distance);
     weft__free(distance);
     weft__free(cpus);
     return rc;
@@ -113,10 +119,17 @@ static void apply_settings(weft_runtime *runtime, const struct weft__settings *s
     runtime->rest = runtime->can_raid ? WEFT__CALM : WEFT__HUNGRY;
     runtime->fork_count = weft__fork_count();
     (void)pthread_mutex_init(&runtime->threads_lock, NULL);
+    runtime->hang = settings->hang;
+    runtime->dump_signal = settings->dump_signal;
+    runtime->float_mode = weft__float_mode();
     weft__injector_init(&runtime->injector);
     weft__fiber_pool_init(&runtime->fibers, settings->stack_bytes, weft__fiber_main, runtime);
     if (runtime->report_overflow)
         weft__overflow_install();
+    if (runtime->dump_signal != 0)
+        weft__dump_signal_install(runtime->dump_signal);
+    if (runtime->hang == WEFT_HANG_EXIT)
+        weft__holder_watch();
 }
 
 /* ---- stop ----------------------------------------------------------------------------------- */
@@ -172,6 +185,7 @@ int weft_runtime_create(weft_runtime **out, const weft_config *config)
         free_runtime(runtime);
         return rc;
     }
+    weft__registry_add(runtime);
     *out = runtime;
     return 0;
 }
@@ -181,6 +195,7 @@ int weft_runtime_destroy(weft_runtime *runtime)
     if (runtime == NULL)
         return 0;
     if (runtime->fork_count != weft__fork_count()) {
+        weft__registry_remove(runtime);
         if (!runtime->is_stood_on) /* else the caller's own stack would go */
             free_runtime(runtime);
         return 0;
@@ -192,6 +207,7 @@ int weft_runtime_destroy(weft_runtime *runtime)
         return -EBUSY;
     if (runtime->tenant != NULL)
         runtime->tenant->before_stop(runtime->tenant);
+    weft__registry_remove(runtime);
     stop_threads(runtime);
     free_runtime(runtime);
     return 0;
@@ -218,6 +234,7 @@ static const weft_task_type job_type = {
 
 static int register_job(weft__waiter *waiter, void *task)
 {
+    weft__waits_for(waiter, WEFT_REASON_RUN, task);
     return weft__join_register(task, waiter);
 }
 

@@ -21,10 +21,13 @@
  * runtime may be created on a fiber whose stack has no room for stdio. */
 #include "sched/settings.h"
 
+#include "debug/check.h"
+
 #include <weft/atomic.h>
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +48,7 @@ const char *const weft__variable_name[WEFT__VARIABLES] = {
     [WEFT__PROC_BIND] = "WEFT_PROC_BIND",
     [WEFT__PLACES] = "WEFT_PLACES",
     [WEFT__CHECK] = "WEFT_CHECK",
+    [WEFT__DUMP_SIGNAL] = "WEFT_DUMP_SIGNAL",
     [WEFT__DISPLAY_ENV] = "WEFT_DISPLAY_ENV",
 };
 
@@ -404,22 +408,90 @@ static void resolve_spin(struct resolution *r)
     r->out->spin_ns = spin_ns;
 }
 
+/* The checks by name. */
+enum { CHECK_STACK, CHECK_HANG, CHECK_MIGRATE };
+
+static const struct word check_words[] = {
+    {"stack", CHECK_STACK}, {"hang", CHECK_HANG}, {"migrate", CHECK_MIGRATE}};
+
+static void turn_on(struct weft__settings *out, int check)
+{
+    if (check == CHECK_STACK)
+        out->report_overflow = 1;
+    else if (check == CHECK_MIGRATE)
+        out->checks |= WEFT__CHECK_MIGRATE;
+    else if (out->hang == WEFT_HANG_DEFAULT)
+        out->hang = WEFT_HANG_EXIT;
+}
+
 static void resolve_check(struct resolution *r)
 {
-    static const struct word checks[] = {{"stack", 1}};
     const char *value = look_up(r, WEFT__CHECK, false);
 
     r->out->report_overflow = r->config->report_overflow != 0;
+    r->out->hang = r->config->hang;
+    r->out->checks = 0;
     for (const char *rest = value; rest != NULL;) {
         const char *name = skip_blanks(rest);
-        if (parse_word(&rest, checks, LENGTH(checks)) >= 0) {
-            r->out->report_overflow = 1;
+        int index = parse_word(&rest, check_words, LENGTH(check_words));
+        if (index >= 0) {
+            turn_on(r->out, check_words[index].value);
         } else if (!r->environment->verdict[WEFT__CHECK].bad) {
-            note(r, WEFT__CHECK, "no check is called '%.*s'; known: stack; using the known ones",
+            note(r, WEFT__CHECK,
+                 "no check is called '%.*s'; known: stack, hang, migrate; using the known ones",
                  (int)strcspn(name, ",") > 40 ? 40 : (int)strcspn(name, ","), name);
             reject(r, WEFT__CHECK);
         }
     }
+    if (r->out->hang == WEFT_HANG_DEFAULT)
+        r->out->hang = WEFT_HANG_REPORT;
+}
+
+/* Whether a handler for the signal can be had for a dump: not for what a thread's own faults raise,
+ * and what nobody can catch. */
+static bool is_free_signal(int number)
+{
+    static const int taken[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
+
+    for (size_t i = 0; i < LENGTH(taken); i++)
+        if (taken[i] == number)
+            return false;
+    return number >= 1 && number < NSIG && sigabbrev_np(number) != NULL;
+}
+
+/* Reads "QUIT", "sigusr1" or "10"; 0: none of them. */
+static int parse_signal(const char *text)
+{
+    unsigned long long number;
+
+    if (parse_number(text, &number) == 0)
+        return number < NSIG ? (int)number : 0;
+    text = skip_blanks(text);
+    if (strncasecmp(text, "SIG", 3) == 0)
+        text += 3;
+    for (int i = 1; i < NSIG; i++)
+        if (sigabbrev_np(i) != NULL && strcasecmp(sigabbrev_np(i), text) == 0)
+            return i;
+    return 0;
+}
+
+/* Follows the checks: with a dump to be had, or a report, waits have their time noted. */
+static void resolve_dump_signal(struct resolution *r)
+{
+    const char *value = look_up(r, WEFT__DUMP_SIGNAL, r->config->dump_signal != 0);
+
+    r->out->dump_signal = r->config->dump_signal;
+    if (value != NULL) {
+        r->out->dump_signal = parse_signal(value);
+        if (!is_free_signal(r->out->dump_signal)) {
+            r->out->dump_signal = 0;
+            note(r, WEFT__DUMP_SIGNAL,
+                 "not the name or number of a signal that can be caught, such as QUIT; using none");
+            reject(r, WEFT__DUMP_SIGNAL);
+        }
+    }
+    if (r->out->dump_signal != 0 || r->out->hang == WEFT_HANG_EXIT)
+        r->out->checks |= WEFT__CHECK_STAMP;
 }
 
 static void resolve_display(struct resolution *r)
@@ -448,7 +520,8 @@ static bool valid_config(const weft_config *config)
            (config->stack_bytes == 0 || (config->stack_bytes >= WEFT_STACK_BYTES_MIN &&
                                          config->stack_bytes <= WEFT_STACK_BYTES_MAX)) &&
            (unsigned)config->wait <= WEFT_WAIT_ACTIVE && config->spin_ns >= 0 &&
-           (unsigned)config->bind <= WEFT_BIND_SPREAD;
+           (unsigned)config->bind <= WEFT_BIND_SPREAD && (unsigned)config->hang <= WEFT_HANG_EXIT &&
+           (config->dump_signal == 0 || is_free_signal(config->dump_signal));
 }
 
 int weft__settings_inspect(const weft_config *config, const char *root, struct weft__settings *out,
@@ -477,6 +550,7 @@ int weft__settings_inspect(const weft_config *config, const char *root, struct w
     resolve_wait(&r);
     resolve_spin(&r);
     resolve_check(&r);
+    resolve_dump_signal(&r);
     resolve_display(&r);
     return 0;
 }
@@ -517,6 +591,11 @@ static WEFT__NOINLINE void display(const struct weft__settings *s)
     };
     static unsigned displayed;
     char text[1024], count[24] = "";
+    bool hang = s->hang == WEFT_HANG_EXIT, migrate = s->checks & WEFT__CHECK_MIGRATE;
+    const char *checks = hang && migrate ? "hang,migrate"
+                         : hang          ? "hang"
+                         : migrate       ? "migrate"
+                                         : "";
 
     if (!first_time(&displayed))
         return;
@@ -532,14 +611,17 @@ static WEFT__NOINLINE void display(const struct weft__settings *s)
                  "  WEFT_SPIN_US = '%.6g'\n"
                  "  WEFT_PROC_BIND = '%s'\n"
                  "  WEFT_PLACES = '%.400s%s'\n"
-                 "  WEFT_CHECK = '%s'\n"
+                 "  WEFT_CHECK = '%s%s%s'\n"
+                 "  WEFT_DUMP_SIGNAL = '%s'\n"
                  "WEFT DISPLAY ENVIRONMENT END\n",
                  WEFT_VERSION_MAJOR, WEFT_VERSION_MINOR, WEFT_VERSION_PATCH, s->workers,
                  s->workers_why, s->stack_bytes >> 10, weft__wait_policy_name(s->wait),
                  s->spin_ns == WEFT_FOREVER ? HUGE_VAL : (double)s->spin_ns / 1e3,
                  s->bind_primary ? "primary" : weft__proc_bind_name(s->bind),
                  s->places.kind == WEFT__PLACES_LIST ? s->places.list : kinds[s->places.kind],
-                 count, s->report_overflow ? "stack" : ""));
+                 count, s->report_overflow ? "stack" : "",
+                 s->report_overflow && checks[0] != '\0' ? "," : "", checks,
+                 s->dump_signal != 0 ? sigabbrev_np(s->dump_signal) : ""));
 }
 
 int weft__settings_resolve(const weft_config *config, struct weft__settings *out)

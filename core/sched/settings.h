@@ -19,6 +19,9 @@ struct weft__settings {
     weft_proc_bind bind;        /* never WEFT_BIND_DEFAULT */
     bool bind_primary;          /* all workers in the first place; `bind` is then WEFT_BIND_CLOSE */
     int report_overflow;        /* as in weft_config */
+    weft_hang_policy hang;      /* never WEFT_HANG_DEFAULT */
+    int dump_signal;            /* 0: none */
+    unsigned checks;            /* of debug/check.h */
     struct weft__places places; /* what workers are bound to, if `bind` says so */
     struct weft__limits limits; /* what the machine offers */
 };
@@ -32,6 +35,7 @@ enum weft__variable {
     WEFT__PROC_BIND,
     WEFT__PLACES,
     WEFT__CHECK,
+    WEFT__DUMP_SIGNAL,
     WEFT__DISPLAY_ENV,
     WEFT__VARIABLES,
 };

@@ -81,6 +81,7 @@ static int plain_join(weft_task *task)
 
 static int register_join(weft__waiter *waiter, void *task)
 {
+    weft__waits_for(waiter, WEFT_REASON_JOIN, task);
     return weft__join_register(task, waiter);
 }
 

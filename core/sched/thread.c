@@ -23,6 +23,7 @@
  * the runtime, raises it. */
 #include "sched/thread.h"
 
+#include "debug/hang.h"
 #include "hooks.h"
 #include "sanitize.h"
 #include "sched/worker.h"
@@ -62,7 +63,7 @@ static void set_place(const weft__worker *worker)
 static void play(weft__thread *self, weft__worker *worker)
 {
     set_place(worker);
-    worker->thread = self;
+    weft__store_relaxed(&worker->thread, self); /* relaxed: dumps look at any time */
     weft__worker_bind_thread(worker);
     weft__fiber_switch(&self->native, worker->current);
     weft__worker_unbind_thread();
@@ -80,6 +81,7 @@ static void become_spare(weft__thread *self)
 /* Sleep until called once more than `seen` times. */
 static void await_call(weft__thread *self, uint32_t seen)
 {
+    weft__thread_rests();
     /* edge thread.called (acquire): the role to play */
     while (weft__load_acquire(&self->called) == seen)
         (void)weft__hook_park_wait(&self->called, seen, WEFT_FOREVER);
@@ -87,6 +89,7 @@ static void await_call(weft__thread *self, uint32_t seen)
 
 static void call(weft__thread *thread)
 {
+    weft__thread_roused();
     /* edge thread.called (release): the role is set */
     weft__store_release(&thread->called, thread->called + 1);
     weft__hook_park_wake(&thread->called, 1);
@@ -139,6 +142,8 @@ static int start(weft__thread *thread)
     (void)sigdelset(&all, SIGILL);
     (void)sigdelset(&all, SIGTRAP);
     (void)sigdelset(&all, SIGABRT);
+    if (thread->runtime->dump_signal != 0)
+        (void)sigdelset(&all, thread->runtime->dump_signal);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = pthread_create(&thread->id, &attributes, thread_main, thread);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -161,9 +166,10 @@ static weft__thread *make_thread(weft_runtime *runtime, int *rc)
         return NULL;
     memset(thread, 0, sizeof *thread);
     thread->runtime = runtime;
-    if (runtime->report_overflow)
+    int has_handlers = runtime->report_overflow || runtime->dump_signal != 0;
+    if (has_handlers)
         thread->signal_stack = weft__overflow_stack_new();
-    if (!runtime->report_overflow || thread->signal_stack != NULL)
+    if (!has_handlers || thread->signal_stack != NULL)
         *rc = start(thread);
     if (*rc != 0) {
         free_thread(thread);
@@ -241,7 +247,7 @@ static int lend(weft__worker *worker)
     }
     weft__worker_publish(worker);
     weft__worker_unbind_thread();
-    worker->current = idle;
+    weft__store_relaxed(&worker->current, idle); /* relaxed: dumps look at any time */
     spare->worker = worker;
     call(spare);
     return 0;
@@ -257,6 +263,7 @@ weft_blocking_region weft__blocking_enter(void)
     weft__fiber *fiber = worker->current;
     if (lend(worker) != 0)
         return region;
+    weft__fiber_in_thread(fiber);
     region.thread_ = thread;
     region.fiber_ = fiber;
     return region;

@@ -20,6 +20,8 @@
 #include <weft/runtime.h>
 #include <weft/task.h>
 
+#include <weft/debug.h>
+
 #include "ck.h"
 #include "fiber/stack.h"
 #include "injector.h"
@@ -40,6 +42,15 @@ typedef struct weft__counters {
     uint64_t tasks_run, steals, published, raids, parks, sleeps, wakes;
 } weft__counters;
 
+/* The frames of a worker's fiber, innermost first: what it answers to a dump. */
+#define WEFT__TRACE_MAX 32
+typedef struct weft__trace {
+    uint32_t state; /* debug/signal.c */
+    unsigned count;
+    const weft__fiber *fiber;
+    uintptr_t addresses[WEFT__TRACE_MAX];
+} weft__trace;
+
 struct weft__worker {
     weft__lane lane; /* first: what thread-local storage points to */
     weft_deque deque;
@@ -49,10 +60,11 @@ struct weft__worker {
     weft__fiber *current; /* the fiber it stands on */
     weft__fiber *retired; /* the fiber it stood on before, idle now */
     weft__fiber *cache;   /* idle fibers */
-    unsigned cache_count;
-    weft__link *blocks; /* of memory: blocks.c */
+    unsigned cache_count; /* relaxed: the hang detector adds them up */
+    weft__link *blocks;   /* of memory: blocks.c */
     unsigned block_count;
     unsigned id;
+    unsigned checks;     /* what debug/check.h has to see to at each wait, usually nothing */
     unsigned tick;       /* items executed, for fairness towards the injector */
     unsigned ticket;     /* raids begun */
     uint64_t random;     /* state of a xorshift generator */
@@ -70,15 +82,19 @@ struct weft__worker {
     unsigned *victims;              /* other workers, nearest first; NULL: there are none */
     unsigned ring_end[WEFT__RINGS]; /* victims[ring_end[r - 1] ... ring_end[r]) are equally far */
     int cpu;                        /* to run on, or -1 */
-    weft__thread *thread;           /* that plays it right now */
+    int64_t hang_look_ns;           /* when to look whether all hangs; 0: not yet suspected */
+    int64_t hang_wait_ns;           /* how long it has waited for that */
+    weft__thread *thread;           /* that plays it right now; relaxed: dumps look */
     weft__counters counters;        /* relaxed: read by statistics */
 
     /* Others' too. */
     char line0[64];
-    weft__wheel wheel; /* deadlines of fibers that have parked here */
-    uint32_t asleep;   /* 1 from announcing a sleep until somebody claims the wake: idle.c */
-    weft__ec ec;       /* what it sleeps on */
+    weft__wheel wheel;      /* deadlines of fibers that have parked here */
+    uint32_t asleep;        /* 1 from announcing a sleep until somebody claims the wake: idle.c */
+    uint64_t announcements; /* how often it has done that; stored before */
+    weft__ec ec;            /* what it sleeps on */
     char line1[64];
+    weft__trace trace; /* a dump's */
 };
 
 /* What stands on a runtime and owns things that end with it: the executor of futures. */
@@ -103,10 +119,14 @@ struct weft_runtime {
     unsigned worker_count;
     int can_raid; /* membarrier() is available */
     int report_overflow;
-    int64_t spin_ns;     /* WEFT_FOREVER: never sleep */
-    uintptr_t rest;      /* what `attention_` falls back to: CALM, or HUNGRY without raids */
-    unsigned *victims;   /* all workers' arrays in one block */
-    uint64_t fork_count; /* of the process that created it */
+    int64_t spin_ns;            /* WEFT_FOREVER: never sleep */
+    uintptr_t rest;             /* what `attention_` falls back to: CALM, or HUNGRY without raids */
+    unsigned *victims;          /* all workers' arrays in one block */
+    uint64_t fork_count;        /* of the process that created it */
+    weft_runtime *next_runtime; /* in the list of all: debug/registry.c */
+    weft_hang_policy hang;      /* never WEFT_HANG_DEFAULT */
+    int dump_signal;            /* not blocked in workers; 0: none */
+    uint64_t float_mode;        /* of the thread that created it, hence of its workers */
     uint32_t stopping;
     uint32_t runs;        /* weft_runtime_run() calls in progress */
     uint32_t wakers;      /* foreign threads in the middle of waking a fiber of ours */
@@ -155,6 +175,17 @@ void weft__worker_calm(weft__worker *worker, size_t published);
  * fiber's context is saved, on another stack, and may be the last to see the fiber. */
 void weft__wait(weft__waiter *waiter, weft__commit *commit, void *arg);
 
+/* For a commit, before it registers the waiter: what the fiber is going to wait for. What a commit
+ * does not say counts as unknown. */
+WEFT__INLINE void weft__waits_for(weft__waiter *waiter, weft_reason reason, const void *object)
+{
+    weft__fiber *fiber = waiter->fiber;
+    if (fiber == NULL)
+        return;
+    weft__store_relaxed(&fiber->reason, (unsigned)reason); /* relaxed: for diagnosis alone */
+    weft__store_relaxed(&fiber->object, object);           /* relaxed: likewise */
+}
+
 /* Wake a waiter whose commit has returned nonzero, or is about to. From anywhere; its memory may be
  * gone at return. */
 void weft__wake(weft__waiter *waiter);
@@ -164,6 +195,31 @@ void weft__worker_publish(weft__worker *worker);
 
 /* Make a parked fiber runnable: from anywhere. It may have ended at return. */
 void weft__fiber_ready(weft__fiber *fiber);
+
+/* The fiber goes on in a thread that plays no worker. */
+WEFT__INLINE void weft__fiber_in_thread(weft__fiber *fiber)
+{
+    /* relaxed: for diagnosis alone */
+    weft__store_relaxed(&fiber->reason, (unsigned)WEFT_REASON_THREAD);
+    weft__store_relaxed(&fiber->object, NULL);
+    weft__store_relaxed(&fiber->item.state_, (uintptr_t)0);
+}
+
+/* What the calling fiber runs, for dumps; nothing outside a worker. The second puts it back. */
+typedef struct weft__role {
+    const weft_task_type *running;
+    const void *task;
+    const weft_site *site;
+} weft__role;
+weft__role weft__fiber_begin(const weft_site *site, const void *task);
+void weft__fiber_end(const weft__role *before);
+
+/* The first half of fiber_ready: what makes it an item, published by the push. */
+WEFT__INLINE void weft__fiber_mark_ready(weft__fiber *fiber)
+{
+    /* relaxed: published by the push; dumps look at any time */
+    weft__store_relaxed(&fiber->item.state_, (uintptr_t)&weft__fiber_type);
+}
 
 /* Hand a task to a runtime, from anywhere: into the own deque of a worker of it, or the injector.
  * Nobody joins it: its type is consumed (see weft_task_type). */

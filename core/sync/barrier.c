@@ -49,8 +49,9 @@ static int come(arrival *self, int may_wait)
 
 static int arrive(weft__waiter *waiter, void *arg)
 {
-    (void)waiter;
-    return come(arg, 1);
+    arrival *self = arg;
+    weft__waits_for(waiter, WEFT_REASON_BARRIER, self->barrier);
+    return come(self, 1);
 }
 
 /* End a round that will not be complete. */

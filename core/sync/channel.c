@@ -180,8 +180,9 @@ int weft__channel_try(weft__party *self)
     return self->is_push ? try_to(self, 1) : try_to(self, 0);
 }
 
-WEFT__INLINE int arrive(weft__party *self, int is_push)
+WEFT__INLINE int arrive(weft__waiter *waiter, weft__party *self, int is_push)
 {
+    weft__waits_for(waiter, WEFT_REASON_CHANNEL, self->channel);
     int rc = trade_or_queue(self, is_push, 1);
     if (rc == WEFT__MUST_WAIT)
         return 1;
@@ -191,14 +192,12 @@ WEFT__INLINE int arrive(weft__party *self, int is_push)
 
 static int push_arrives(weft__waiter *waiter, void *arg)
 {
-    (void)waiter;
-    return arrive(arg, 1);
+    return arrive(waiter, arg, 1);
 }
 
 static int pop_arrives(weft__waiter *waiter, void *arg)
 {
-    (void)waiter;
-    return arrive(arg, 0);
+    return arrive(waiter, arg, 0);
 }
 
 static int leave(void *arg)

@@ -20,7 +20,7 @@ static int arrive(weft__waiter *waiter, void *arg)
 {
     arrival *self = arg;
     weft_mutex *mutex = self->mutex;
-    (void)waiter;
+    weft__waits_for(waiter, WEFT_REASON_COND, self->sleeper.queue);
     uint32_t state = weft__waitq_lock(self->sleeper.queue);
     weft__waitq_append(&self->sleeper);
     weft__waitq_unlock(self->sleeper.queue, state);

@@ -20,7 +20,7 @@ int weft_event_is_set(const weft_event *event)
 static int arrive(weft__waiter *waiter, void *arg)
 {
     weft__sleeper *self = arg;
-    (void)waiter;
+    weft__waits_for(waiter, WEFT_REASON_EVENT, self->queue);
     uint32_t state = weft__waitq_lock(self->queue);
     int is_late = !(state & SET);
     if (is_late)

@@ -15,7 +15,7 @@
 static int arrive(weft__waiter *waiter, void *arg)
 {
     weft__sleeper *self = arg;
-    (void)waiter;
+    weft__waits_for(waiter, WEFT_REASON_LATCH, self->queue);
     uint32_t state = weft__waitq_lock(self->queue);
     int is_late = STEPS(state) > 0;
     if (is_late)

@@ -15,6 +15,8 @@
  * runner alone, when it has got the mutex or when it is back in the queue. */
 #include "sync/mutex.h"
 
+#include "debug/holder.h"
+
 #include <errno.h>
 
 #define HELD WEFT__BIT(0)
@@ -45,7 +47,10 @@ static int take_free(weft__waitq *queue)
 
 int weft_mutex_trylock(weft_mutex *mutex)
 {
-    return take_free(&mutex->queue_) ? 0 : -EAGAIN;
+    if (!take_free(&mutex->queue_))
+        return -EAGAIN;
+    weft__holds(mutex);
+    return 0;
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */
@@ -55,7 +60,7 @@ static int arrive(weft__waiter *waiter, void *arg)
 {
     weft__contender *self = arg;
     weft__waitq *queue = self->sleeper.queue;
-    (void)waiter;
+    weft__waits_for(waiter, WEFT_REASON_MUTEX, queue);
     uint32_t state = weft__waitq_lock(queue);
     if (self->is_runner)
         state &= ~RUNNER;
@@ -94,20 +99,24 @@ static int contend(weft__contender *self, const int64_t *deadline_ns)
 
 void weft_mutex_lock(weft_mutex *mutex)
 {
-    if (take_free(&mutex->queue_))
-        return;
-    weft__contender self = {.sleeper = {.queue = &mutex->queue_}, .since = weft_now()};
-    (void)contend(&self, NULL);
+    if (!take_free(&mutex->queue_)) {
+        weft__contender self = {.sleeper = {.queue = &mutex->queue_}, .since = weft_now()};
+        (void)contend(&self, NULL);
+    }
+    weft__holds(mutex);
 }
 
 int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline_ns)
 {
-    if (take_free(&mutex->queue_))
+    if (weft_mutex_trylock(mutex) == 0)
         return 0;
     if (deadline_ns == WEFT_POLL)
         return -ETIMEDOUT;
     weft__contender self = {.sleeper = {.queue = &mutex->queue_}, .since = weft_now()};
-    return contend(&self, &deadline_ns);
+    int rc = contend(&self, &deadline_ns);
+    if (rc == 0)
+        weft__holds(mutex);
+    return rc;
 }
 
 /* ---- unlocking ------------------------------------------------------------------------------- */
@@ -147,6 +156,7 @@ static void release_to_waiter(weft_mutex *mutex)
 void weft_mutex_unlock(weft_mutex *mutex)
 {
     uint32_t seen = HELD;
+    weft__lets_go(mutex);
     /* edge mutex.lock (release): what the holder did */
     if (weft__cas_release(&mutex->queue_.word_, &seen, 0))
         return;
@@ -174,8 +184,9 @@ void weft__mutex_stand_in_line(weft__contender *contender)
 
 void weft__mutex_have(weft__contender *contender)
 {
-    if (contender->sleeper.result == HAS_IT || take(contender->sleeper.queue, RUNNER))
-        return;
-    contender->is_runner = 1;
-    (void)contend(contender, NULL);
+    if (contender->sleeper.result != HAS_IT && !take(contender->sleeper.queue, RUNNER)) {
+        contender->is_runner = 1;
+        (void)contend(contender, NULL);
+    }
+    weft__holds(contender->sleeper.queue);
 }

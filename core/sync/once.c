@@ -17,7 +17,7 @@
 static int arrive(weft__waiter *waiter, void *arg)
 {
     weft__sleeper *self = arg;
-    (void)waiter;
+    weft__waits_for(waiter, WEFT_REASON_ONCE, self->queue);
     uint32_t state = weft__waitq_lock(self->queue);
     int is_late = (state & RUNNING) != 0;
     if (is_late)

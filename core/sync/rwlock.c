@@ -67,7 +67,7 @@ static int reader_arrives(weft__waiter *waiter, void *arg)
 {
     arrival *self = arg;
     weft_rwlock *lock = self->lock;
-    (void)waiter;
+    weft__waits_for(waiter, WEFT_REASON_RWLOCK, lock);
     uint32_t state = weft__waitq_lock(&lock->writers_);
     int is_late = (state & WRITER) || weft__waitq_first(&lock->writers_) != NULL;
     if (is_late) {
@@ -154,7 +154,7 @@ int weft_rwlock_write_trylock(weft_rwlock *lock)
 static int writer_arrives(weft__waiter *waiter, void *arg)
 {
     arrival *self = arg;
-    (void)waiter;
+    weft__waits_for(waiter, WEFT_REASON_RWLOCK, self->lock);
     uint32_t state = weft__waitq_lock(&self->lock->writers_);
     int is_late = (state & WRITER) || READERS(state) > 0;
     if (is_late)

@@ -232,6 +232,7 @@ void weft__case_fire(weft_case *one)
 static int await_fire(weft__waiter *waiter, void *arg)
 {
     uintptr_t armed = 0;
+    weft__waits_for(waiter, WEFT_REASON_SELECT, NULL);
     /* edge select.fired (acq_rel): the waiter's fields; failing, it has fired */
     return weft__cas_acq_rel((uintptr_t *)arg, &armed, (uintptr_t)waiter);
 }
@@ -260,6 +261,7 @@ static int arrive(weft__waiter *waiter, void *arg)
 {
     selection *self = arg;
     weft__party *partner = NULL;
+    weft__waits_for(waiter, WEFT_REASON_SELECT, NULL);
     lock_channels(self);
     int has_traded = trade_one(self, &partner);
     if (!has_traded)

@@ -29,7 +29,7 @@ static int arrive(weft__waiter *waiter, void *arg)
 {
     weft__sleeper *self = arg;
     weft__waitq *queue = self->queue;
-    (void)waiter;
+    weft__waits_for(waiter, WEFT_REASON_SEMAPHORE, queue);
     uint32_t state = weft__waitq_lock(queue);
     int is_late = PERMITS(state) == 0;
     if (is_late)

@@ -237,7 +237,7 @@ void weft__procpool_count_ended(weft_procpool *pool, size_t count)
 
 static int commit_guest(weft__waiter *waiter, void *arg)
 {
-    (void)waiter;
+    weft__waits_for(waiter, WEFT_REASON_PROCESS, NULL);
     weft_mutex_unlock(arg); /* from here on the guest may be served */
     return 1;
 }

@@ -36,7 +36,11 @@ const char info_help[] =
     "  WEFT_PROC_BIND    tie workers to places: true, false, close, spread or primary\n"
     "  WEFT_PLACES       threads, cores, ll_caches, numa_domains, sockets or a list such\n"
     "                    as {0:4}:8:4, as in OpenMP\n"
-    "  WEFT_CHECK        stack: name the task whose stack overflows\n"
+    "  WEFT_CHECK        stack: name the task whose stack overflows; hang: when nothing can\n"
+    "                    happen any more, say who waits for whom and end with status 86;\n"
+    "                    migrate: move fibers to another thread at every wait\n"
+    "  WEFT_DUMP_SIGNAL  QUIT, USR1, ...: this signal makes the program write to stderr\n"
+    "                    what all workers and fibers do\n"
     "  WEFT_DISPLAY_ENV  1: print what holds when a runtime is created\n";
 
 static const char *wait_name(weft_wait_policy wait)

@@ -112,7 +112,7 @@ struct weft_scope {
 #define weft_go(scope, ...) WEFT__CAT(WEFT__GO, WEFT__MANY(__VA_ARGS__))(scope, __VA_ARGS__)
 #define WEFT__GO1(scope, name) WEFT__GO(scope, name, 0)
 #define WEFT__GON(scope, name, ...) WEFT__GO(scope, name, __VA_ARGS__)
-#define WEFT__GO(scope, name, ...) weft__go(scope, &name##_type, &(name##_args){__VA_ARGS__})
+#define WEFT__GO(scope, name, ...) weft__go(scope, WEFT__SITE(name), &(name##_args){__VA_ARGS__})
 
 /**
  * Cancel `scope`: see the head of this file. Idempotent.
@@ -171,7 +171,7 @@ WEFT_API weft_scope *weft__scope_enter(weft_scope *scope, int *result, int64_t d
                                        int is_shield);
 WEFT_API weft_scope *weft__scope_finish(weft_scope *scope);
 WEFT_API void weft__scope_leave(weft_scope *scope);
-WEFT_API int weft__go(weft_scope *scope, const weft_task_type *type, const void *args);
+WEFT_API int weft__go(weft_scope *scope, const weft_site *site, const void *args);
 
 WEFT_END_DECLS
 #endif

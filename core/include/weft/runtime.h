@@ -12,10 +12,10 @@
  * a fiber whose stack has `stack_bytes`.
  *
  * Where a setting comes from: an explicit value in weft_config wins over the environment
- * (WEFT_NUM_WORKERS, WEFT_STACK_SIZE, WEFT_WAIT_POLICY, WEFT_SPIN_US, WEFT_PROC_BIND,
- * WEFT_PLACES, WEFT_CHECK), which wins over what the machine offers. A value in the environment
- * that makes no sense gets one warning that names it, and the default. `weft info` shows which
- * value holds and why, `weft help info` what each may be; WEFT_DISPLAY_ENV=1 prints what holds.
+ * (WEFT_NUM_WORKERS, WEFT_STACK_SIZE, WEFT_WAIT_POLICY, WEFT_SPIN_US, WEFT_PROC_BIND, WEFT_PLACES,
+ * WEFT_CHECK, WEFT_DUMP_SIGNAL), which wins over what the machine offers. A value there that makes
+ * no sense gets one warning that names it, and the default. `weft info` shows which value holds and
+ * why, `weft help info` what each may be; WEFT_DISPLAY_ENV=1 prints what holds.
  *
  * fork(): the child has no workers. In it, a runtime of the parent answers -ECHILD and may only be
  * destroyed; tasks spawned by the forking thread itself can still be joined there; joining a task
@@ -52,6 +52,17 @@ typedef enum weft_proc_bind {
     WEFT_BIND_SPREAD,      /* neighbours are far apart */
 } weft_proc_bind;
 
+/* What happens when nothing can ever happen again: fibers wait, and no thread, timer, descriptor or
+ * signal is left that could wake one. Nothing is claimed that is not certain. */
+typedef enum weft_hang_policy {
+    WEFT_HANG_DEFAULT = 0, /* report, unless WEFT_CHECK=hang asks for more */
+    WEFT_HANG_IGNORE,      /* wait for ever in silence */
+    WEFT_HANG_REPORT,      /* say on stderr which fibers wait for what, once, and wait for ever */
+    WEFT_HANG_EXIT,        /* note who holds which lock, say all that, _exit(WEFT_EXIT_HANG) */
+} weft_hang_policy;
+
+#define WEFT_EXIT_HANG 86
+
 /* Zero means default, so {0} and NULL are valid configurations. */
 typedef struct weft_config {
     unsigned workers;   /* at most WEFT_WORKERS_MAX; 0: usable processors, see weft_usable_cpus() */
@@ -61,6 +72,9 @@ typedef struct weft_config {
     weft_proc_bind bind;   /* see above */
     int report_overflow;   /* nonzero: a fiber that runs off its stack is named on stderr before the
                             * process dies; installs a SIGSEGV handler that chains to the old one */
+    weft_hang_policy hang; /* see above */
+    int dump_signal; /* number of a signal that writes a dump to stderr, see <weft/debug.h>; its
+                      * handler stays for the life of the process */
 } weft_config;
 
 /**

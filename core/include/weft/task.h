@@ -63,6 +63,13 @@ typedef struct weft_site {
     int line;
 } weft_site;
 
+/* The place in which it is written, as one that submits the task `name`. */
+#define WEFT__SITE(name)                                                                           \
+    (__extension__({                                                                               \
+        static const weft_site weft__site = {&name##_type, __FILE__, __LINE__};                    \
+        &weft__site;                                                                               \
+    }))
+
 /* The head of every task. The spawner writes it, then publishes it with `youngest_`. */
 struct weft_task {
     weft_task *prev_; /* next older private task; the spawner's, then whoever owns the chain */

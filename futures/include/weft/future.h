@@ -474,7 +474,7 @@ typedef int weft_source(void *arg, size_t index, void *args);
  * Context         any
  */
 #define weft_map_open(map, executor, name, source, arg, config)                                    \
-    weft_future_map((map), (executor), WEFT__SITE(name), (source), (arg), (config))
+    weft_future_map((map), (executor), WEFT__SITE_ALIGNED(name), (source), (arg), (config))
 WEFT_API WEFT_NODISCARD int weft_future_map(weft_map **map, weft_executor *executor,
                                             const weft_site *site, weft_source *source, void *arg,
                                             const weft_map_config *config) WEFT_NONNULL(1, 2, 3, 4);
@@ -630,11 +630,10 @@ WEFT_API void weft_future_run(weft_future *future) WEFT_NONNULL(1);
 /* What is submitted is aligned as malloc() would; more is an error here, an array of size -1. */
 #define WEFT__TASK_ALIGN_MAX 16
 
-#define WEFT__SITE(name)                                                                           \
+#define WEFT__SITE_ALIGNED(name)                                                                   \
     (__extension__({                                                                               \
         (void)sizeof(char[__alignof__(name##_task) <= WEFT__TASK_ALIGN_MAX ? 1 : -1]);             \
-        static const weft_site weft__site = {&name##_type, __FILE__, __LINE__};                    \
-        &weft__site;                                                                               \
+        WEFT__SITE(name);                                                                          \
     }))
 
 #ifdef __cplusplus
@@ -650,18 +649,18 @@ WEFT_API void weft_future_run(weft_future *future) WEFT_NONNULL(1);
 #endif
 
 #define WEFT__SUBMIT1(executor, name)                                                              \
-    name##_submit((executor), WEFT__SITE(name), WEFT__NO_ARGS(name))
+    name##_submit((executor), WEFT__SITE_ALIGNED(name), WEFT__NO_ARGS(name))
 #define WEFT__SUBMITN(executor, name, ...)                                                         \
-    name##_submit((executor), WEFT__SITE(name), WEFT__ARGS(name, __VA_ARGS__))
+    name##_submit((executor), WEFT__SITE_ALIGNED(name), WEFT__ARGS(name, __VA_ARGS__))
 
 /* The first argument's type must be that of the result that it takes over. */
 #define WEFT__SAME_TYPE(f, name) ((void)sizeof(1 ? (f).of : (name##_first_ *)NULL))
 #define WEFT__THEN1(executor, f, name)                                                             \
     (WEFT__SAME_TYPE(f, name),                                                                     \
-     name##_then((executor), (f).h, WEFT__SITE(name), WEFT__NO_ARGS(name)))
+     name##_then((executor), (f).h, WEFT__SITE_ALIGNED(name), WEFT__NO_ARGS(name)))
 #define WEFT__THENN(executor, f, name, ...)                                                        \
     (WEFT__SAME_TYPE(f, name),                                                                     \
-     name##_then((executor), (f).h, WEFT__SITE(name), WEFT__ARGS(name, __VA_ARGS__)))
+     name##_then((executor), (f).h, WEFT__SITE_ALIGNED(name), WEFT__ARGS(name, __VA_ARGS__)))
 
 WEFT__INLINE weft_void_future weft__void_future(weft_future *future)
 {
@@ -718,7 +717,7 @@ WEFT_API void weft_map_each_end(weft__map_each *each) WEFT_NONNULL(1);
     for (weft__map_each each __attribute__((cleanup(weft_map_each_end))) =                         \
              {NULL, (const char *)(1 ? (inputs) : (const name##_first_ *)NULL), (count),           \
               sizeof *(inputs)},                                                                   \
-         *once = weft_map_each_begin(&each, (executor), WEFT__SITE(name), (config));               \
+         *once = weft_map_each_begin(&each, (executor), WEFT__SITE_ALIGNED(name), (config));       \
          once; once = NULL)                                                                        \
         for (__typeof__(*((name##_future *)NULL)->of) value, *weft__##value = &value;              \
              weft__##value; weft__##value = NULL)                                                  \

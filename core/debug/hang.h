@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* hang.h — what the scheduler tells the detector of hangs, and asks it: see hang.c. */
+#ifndef WEFT_CORE_DEBUG_HANG_H
+#define WEFT_CORE_DEBUG_HANG_H
+
+#include "sched/worker.h"
+
+/* A worker that has announced its sleep, has found no work and no deadline, and is about to sleep:
+ * each time around. Returns when it should ask again; WEFT_FOREVER: not before its next sleep. */
+int64_t weft__hang_watch(weft__worker *worker);
+
+/* How long a suspicion waits; constant, but for tests, which look at every opportunity. */
+extern int64_t weft__hang_patience_ns;
+
+/* A plain thread has registered with its waker, and will do nothing until it is woken; it is about
+ * to be woken. */
+void weft__thread_rests(void);
+void weft__thread_roused(void);
+
+/* In a forked child. */
+void weft__hang_forked(void);
+
+#endif
