@@ -45,6 +45,7 @@ typedef struct weft__fiber {
     size_t stack_bytes;          /* usable bytes from there to the descriptor */
     void *tsan;                  /* ThreadSanitizer's idea of it, made once: it is costly */
     void *asan_fake_stack;
+    unsigned valgrind_stack; /* Valgrind's number for the stack */
     uint64_t wait;     /* how a wait that may be given up stands, and its number: sched/wait.c */
     weft__timer timer; /* for its deadline */
 

@@ -34,6 +34,7 @@ THIRD_PARTY = [
     (re.compile(r"jemalloc/"), "base/alloc.c"),
     (re.compile(r"ck_"), "base/ck.h"),
     (re.compile(r"hwloc"), "core/sched/topology.c"),
+    (re.compile(r"valgrind/"), "core/fiber/fiber.c"),
     (re.compile(r"liburing"), "core/io/reactor_uring.c"),
     (re.compile(r"mpi\.h"), "futures/mpi.c"),
 ]
