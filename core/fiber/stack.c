@@ -129,7 +129,7 @@ static weft__fiber *carve(weft__fiber_pool *pool)
     fiber->stack_low = low + page_bytes();
     fiber->stack_bytes = (size_t)((char *)fiber - (char *)fiber->stack_low);
     fiber->runtime = pool->runtime;
-    fiber->running = NULL;
+    weft__store_relaxed(&fiber->running, NULL); /* relaxed: dumps look at any time */
     fiber->next = NULL;
     weft__fiber_prepare(fiber, pool->entry);
     /* edge pool.fibers (release): the descriptor, likewise */
