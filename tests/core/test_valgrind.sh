@@ -6,7 +6,7 @@ command -v valgrind >/dev/null 2>&1 || exit 77
 program=$(dirname "$1")/../tests/test_core.scope
 [ -x "$program" ] || exit 77
 # Its checks of time may fail at this speed, which is no matter here: 9 is memcheck's.
-valgrind -q --error-exitcode=9 "$program" >/tmp/weft-memcheck.$$ 2>&1
+valgrind -q --fair-sched=yes --error-exitcode=9 "$program" >/tmp/weft-memcheck.$$ 2>&1
 status=$?
 grep '^==' /tmp/weft-memcheck.$$ | head -30
 ended=$(grep -c 'test(s) run\.' /tmp/weft-memcheck.$$)

@@ -2,8 +2,6 @@
 /* workers.c — see workers.h. */
 #include "common/workers.h"
 
-#include "debug/check.h"
-#include "debug/hang.h"
 #include "fiber/local.h"
 
 #include <sched.h>
@@ -167,33 +165,6 @@ int64_t weft_in(int64_t distance_ns)
 int sched_yield(void)
 {
     return 0;
-}
-
-/* ---- what core/debug provides, and the models do not use ------------------------------------- */
-
-int64_t weft__hang_watch(weft__worker *worker)
-{
-    (void)worker;
-    return WEFT_FOREVER;
-}
-
-void weft__thread_rests(void)
-{
-}
-
-void weft__thread_roused(void)
-{
-}
-
-void weft__check_leaving(weft__worker *worker, weft__fiber *fiber)
-{
-    (void)worker;
-    (void)fiber;
-}
-
-void weft__check_returned(weft__fiber *fiber)
-{
-    (void)fiber;
 }
 
 /* ---- jobs ------------------------------------------------------------------------------------ */

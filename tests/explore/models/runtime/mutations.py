@@ -44,7 +44,8 @@ CLASSICS = [
      "    weft__fiber_switch(fiber, &thread->native);\n",
      "    weft__fiber_ready(fiber);\n    weft__fiber_switch(fiber, &thread->native);\n", REGION),
     ("a role is lent while it is played", "core/sched/thread.c",
-     "    worker->current = idle;\n    spare->worker = worker;\n    call(spare);\n",
+     "    weft__store_relaxed(&worker->current, idle); /* relaxed: dumps look at any time */\n"
+     "    spare->worker = worker;\n    call(spare);\n",
      "    spare->worker = worker;\n    call(spare);\n    worker->current = idle;\n", REGION),
     ("what could not be made is freed twice", "core/sched/runtime.c",
      "    weft__free(runtime->victims);\n",

@@ -299,13 +299,14 @@ static const weft_task_type member_type = {.run = run_member,
                                            .task_bytes = sizeof(piece),
                                            .args_offset = offsetof(piece, runs),
                                            .args_bytes = sizeof(unsigned)};
+static const weft_site member_site = {&member_type, __FILE__, __LINE__};
 
 static void run_owner(weft_task *task)
 {
     weft_scope *scope = explore_alloc(sizeof *scope);
     unsigned nothing = 0;
     (void)weft__scope_enter(scope, NULL, WEFT_FOREVER, 0);
-    explore_check(weft__go(scope, &member_type, &nothing) == 0);
+    explore_check(weft__go(scope, &member_site, &nothing) == 0);
     (void)weft__scope_finish(scope);
     explore_check(seen_sum == 1);
     explore_free(scope);
