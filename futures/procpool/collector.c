@@ -71,16 +71,21 @@ static void take(weft_procpool *pool, uint32_t number, batch *taken)
     }
 }
 
-/* Leave out what cannot be, and look up the futures of the rest. */
+/* Leave out what cannot be, and take the futures of the rest: a worker's burial puts everything
+ * that it has done and that is not free yet into its ring once more, so a second look finds
+ * nothing. */
 static void look_up(weft_procpool *pool, uint32_t number, batch *taken)
 {
     size_t kept = 0;
     weft_mutex_lock(&pool->lock);
-    for (size_t i = 0; i < taken->count; i++)
-        if (is_plausible(pool, number, taken->index[i])) {
-            taken->index[kept] = taken->index[i];
-            taken->future[kept++] = pool->slips[taken->index[i]].future;
-        }
+    for (size_t i = 0; i < taken->count; i++) {
+        uint32_t index = taken->index[i];
+        if (!is_plausible(pool, number, index))
+            continue;
+        taken->index[kept] = index;
+        taken->future[kept++] = pool->slips[index].future;
+        pool->slips[index].future = NULL;
+    }
     weft_mutex_unlock(&pool->lock);
     taken->count = kept;
 }
