@@ -2,10 +2,12 @@
 /* base.h — what every weft header needs: visibility, error convention, time.
  *
  * Errors are values. A call returns 0 or a negative errno; calls that count return the count or a
- * negative errno. The global `errno` is never the channel: a fiber may resume on another thread
- * and would read that thread's errno. Out-parameters are untouched on failure. The codes weft
- * itself produces are EAGAIN ETIMEDOUT ECANCELED EPIPE EOWNERDEAD EPROTO EMSGSIZE ENOMEM EINVAL
- * ENOTSUP, and ECHILD for a runtime inherited through fork(); any other code is the kernel's.
+ * negative errno. The global `errno` is never the channel: a fiber may resume on another thread and
+ * would read that thread's errno. Out-parameters are untouched on failure. The codes weft itself
+ * produces are EAGAIN ETIMEDOUT ECANCELED EPIPE EOWNERDEAD EPROTO EMSGSIZE ENOMEM EINVAL ENOTSUP;
+ * EBUSY for what others are using; ENOTRECOVERABLE for a lock between processes whose state was
+ * lost with its holder; ECHILD for a runtime inherited through fork(). Any other code is the
+ * kernel's.
  *
  * Time is an absolute deadline in nanoseconds of CLOCK_MONOTONIC. WEFT_POLL lies in the past and
  * never blocks, WEFT_FOREVER never passes, weft_in() makes one from a distance. */

@@ -104,7 +104,8 @@ struct weft_scope {
  * Start `name(arguments ...)` as a fiber in `scope`; `name` was defined by WEFT_FIBER or WEFT_TASK.
  * Arguments are copied. They may be named: weft_go(&group, greet, .name = "a").
  *
- * Returns         0; -ECANCELED the scope is cancelled; -ENOMEM
+ * Returns         0; -ECANCELED the scope is cancelled; -EINVAL the scope was opened by a plain
+ *                 thread, which has no workers; -ENOMEM
  * Context         any thread or fiber, while the scope is open
  * Order           what the caller did before happens-before the fiber
  * Progress        lock-free
