@@ -7,7 +7,8 @@
  * pushed, once; is every slot usable again; can the lock be had? What the child pops it pops into
  * shared memory, so a message that is not in the queue any more must have arrived there.
  *
- * ctest: TIMEOUT 120 LABELS slow */
+ * Not under ThreadSanitizer: each of its steps is hundreds of the machine's.
+ * ctest: TIMEOUT 120 LABELS slow no-tsan */
 #include "shared.h"
 
 #include <sys/ptrace.h>
