@@ -520,8 +520,14 @@ REPORTED(__tsan_write2, PLAIN_WRITE, "plain code")
 REPORTED(__tsan_write4, PLAIN_WRITE, "plain code")
 REPORTED(__tsan_write8, PLAIN_WRITE, "plain code")
 REPORTED_PAIR(__tsan_write16, PLAIN_WRITE, "plain code")
-REPORTED(__tsan_unaligned_read16, PLAIN_READ, "plain code")
-REPORTED(__tsan_unaligned_write16, PLAIN_WRITE, "plain code")
+REPORTED(__tsan_unaligned_read2, PLAIN_READ, "plain code") /* clang: of unknown alignment */
+REPORTED(__tsan_unaligned_read4, PLAIN_READ, "plain code")
+REPORTED(__tsan_unaligned_read8, PLAIN_READ, "plain code")
+REPORTED_PAIR(__tsan_unaligned_read16, PLAIN_READ, "plain code")
+REPORTED(__tsan_unaligned_write2, PLAIN_WRITE, "plain code")
+REPORTED(__tsan_unaligned_write4, PLAIN_WRITE, "plain code")
+REPORTED(__tsan_unaligned_write8, PLAIN_WRITE, "plain code")
+REPORTED_PAIR(__tsan_unaligned_write16, PLAIN_WRITE, "plain code")
 
 /* Copies and initialisations of structures. */
 #define REPORTED_RANGE(name, kind, text)                                                           \
