@@ -40,9 +40,6 @@ CLASSICS = [
      "    weft__fetch_add_acq_rel(&runtime->runs, 1);\n", STOP),
     ("spare threads are not told of the end", "core/sched/thread.c",
      "        call(spares);\n", "        (void)call;\n", REGION),
-    ("a region makes its fiber runnable before it has left it", "core/sched/thread.c",
-     "    weft__fiber_switch(fiber, &thread->native);\n",
-     "    weft__fiber_ready(fiber);\n    weft__fiber_switch(fiber, &thread->native);\n", REGION),
     ("a role is lent while it is played", "core/sched/thread.c",
      "    weft__store_relaxed(&worker->current, idle); /* relaxed: dumps look at any time */\n"
      "    spare->worker = worker;\n    call(spare);\n",
