@@ -47,10 +47,10 @@ static void put_digits(weft__text *text, uint64_t number, unsigned base, unsigne
     char digits[24];
     size_t at = sizeof digits - 1;
     digits[at] = '\0';
-    while (number > 0 || sizeof digits - 1 - at < digits_min) {
+    do {
         digits[--at] = "0123456789abcdef"[number % base];
         number /= base;
-    }
+    } while (number > 0 || sizeof digits - 1 - at < digits_min);
     weft__text_put(text, digits + at);
 }
 
