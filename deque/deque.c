@@ -7,9 +7,10 @@
  *                 ↑ steal           take ↑  ↑ push
  *
  * `top` only grows, by compare-and-swap. `bottom` is the owner's. Owner and thief can only meet at
- * the last item. There the owner first claims it (bottom = b - 1), then looks at top; a thief first
- * looks at top, then at bottom. Both are sequentially consistent, so at least one of them sees the
- * other, and the compare-and-swap on top decides.
+ * the last item. If there is but one the owner takes it as a thief would. Otherwise it first claims
+ * the newest (bottom = b - 1), then looks at top; a thief first looks at top, then at bottom. Both
+ * are sequentially consistent, so at least one of them sees the other, and the compare-and-swap on
+ * top decides.
  *
  * Indices are unsigned and wrap; only their differences, cast to signed, are compared.
  *
@@ -113,16 +114,24 @@ static int grow(weft_deque *deque, uint64_t top, uint64_t bottom, uint64_t neede
     return 0;
 }
 
-int weft__deque_reserve(weft_deque *deque, size_t count)
+/* There is no room for `count` more, as far as the owner knows. */
+WEFT__NOINLINE static int make_room(weft_deque *deque, uint64_t bottom, size_t count)
 {
-    uint64_t bottom = weft__load_relaxed(&deque->bottom_); /* relaxed: the owner's own */
-    uint64_t capacity = deque->array_->mask + 1;
-    if (bottom - deque->top_seen_ + count <= capacity)
-        return 0;
     /* edge deque.steal (acquire): a thief that moved top has read its slot before we reuse it. */
     deque->top_seen_ = weft__load_acquire(&deque->top_);
     uint64_t needed = bottom - deque->top_seen_ + count;
-    return needed <= capacity ? 0 : grow(deque, deque->top_seen_, bottom, needed);
+    return needed <= deque->array_->mask + 1 ? 0 : grow(deque, deque->top_seen_, bottom, needed);
+}
+
+WEFT__INLINE int has_room(const weft_deque *deque, uint64_t bottom, size_t count)
+{
+    return bottom - deque->top_seen_ + count <= deque->array_->mask + 1;
+}
+
+int weft__deque_reserve(weft_deque *deque, size_t count)
+{
+    uint64_t bottom = weft__load_relaxed(&deque->bottom_); /* relaxed: the owner's own */
+    return has_room(deque, bottom, count) ? 0 : make_room(deque, bottom, count);
 }
 
 void weft__deque_fill(weft_deque *deque, size_t offset, void *item)
@@ -145,27 +154,38 @@ void weft__deque_commit(weft_deque *deque, size_t count)
 
 int weft_deque_push(weft_deque *deque, void *item)
 {
-    int rc = weft__deque_reserve(deque, 1);
+    uint64_t bottom = weft__load_relaxed(&deque->bottom_); /* relaxed: the owner's own */
+    int rc = WEFT__UNLIKELY(!has_room(deque, bottom, 1)) ? make_room(deque, bottom, 1) : 0;
     if (rc != 0)
         return rc;
     weft__deque_fill(deque, 0, item);
-    uint64_t bottom = weft__load_relaxed(&deque->bottom_); /* relaxed: the owner's own */
-    /* edge deque.publish (release): as in commit; nobody looks for sleepers after this one. */
+    /* edge deque.publish (release): as in commit; who looks for sleepers after this one needs a
+     * fence of his own. */
     weft__store_release(&deque->bottom_, bottom + 1);
     return 0;
+}
+
+/* The only item that is left, taken as a thief would: top decides, and bottom stays. */
+static void *take_only(weft_deque *deque, uint64_t top)
+{
+    void *item = weft__load_relaxed(slot_of(deque->array_, top)); /* relaxed: own store */
+    /* edge deque.last (seq_cst): decides between this take and all steals. */
+    return weft__cas_seq_cst(&deque->top_, &top, top + 1) ? item : NULL;
 }
 
 void *weft_deque_take(weft_deque *deque)
 {
     uint64_t newest = weft__load_relaxed(&deque->bottom_) - 1; /* relaxed: the owner's own */
-    /* relaxed: top only grows, so what looks empty is empty */
-    if ((int64_t)(newest - weft__load_relaxed(&deque->top_)) < 0)
-        return NULL;
+    uint64_t top = weft__load_relaxed(&deque->top_);           /* relaxed: it only grows … */
+    if ((int64_t)(newest - top) < 0)
+        return NULL; /* … so what looks empty is empty */
+    if (newest == top)
+        return take_only(deque, top);
     /* edge deque.last (seq_cst): the claim is ordered before the look at top, a thief's look at top
      * before its look at bottom; one of the two sees the other. */
     weft__store_seq_cst(&deque->bottom_, newest);
     WEFT_CRASH_POINT(3);
-    uint64_t top = weft__load_seq_cst(&deque->top_); /* edge deque.last (seq_cst): see above */
+    top = weft__load_seq_cst(&deque->top_); /* edge deque.last (seq_cst): see above */
     deque->top_seen_ = top;
     if ((int64_t)(newest - top) < 0) {
         /* edge deque.publish (release): slots below stay visible to whoever reads this bottom. */

@@ -219,10 +219,14 @@ static int commit_owner(weft__waiter *waiter, void *arg)
     return !count_out(scope);
 }
 
+static void run_rest(weft_scope *scope, weft__fiber *fiber);
+
 weft_scope *weft__scope_finish(weft_scope *scope)
 {
     weft__waiter waiter;
     weft__fiber *fiber = current_fiber();
+    if (fiber != NULL)
+        run_rest(scope, fiber);
     /* edge scope.alive (acquire): everything in its fibers; nobody else is there to start more */
     if (weft__load_acquire(&scope->alive_) != 1)
         weft__wait(&waiter, commit_owner, scope);
@@ -322,6 +326,14 @@ int weft__scope_is_over(const weft_scope *scope)
     return scope->deadline_ns_ != WEFT_FOREVER && scope->deadline_ns_ <= weft_now();
 }
 
+static void run_body(started *self, weft__fiber *fiber)
+{
+    self->site->type->run(task_of(self));
+    if (fiber->locals != NULL)
+        weft__locals_end(fiber->locals);
+    weft__hook_block_put(self, TASK_OFFSET + self->site->type->task_bytes);
+}
+
 static void run_started(weft_task *item)
 {
     started *self = (started *)(void *)item;
@@ -330,16 +342,57 @@ static void run_started(weft_task *item)
     weft__store_relaxed(&fiber->running, self->site->type); /* relaxed: these two for dumps */
     weft__store_relaxed(&fiber->site, self->site);
     (void)weft__scope_visit(scope);
-    self->site->type->run(task_of(self));
-    if (current_fiber()->locals != NULL)
-        weft__locals_end(current_fiber()->locals);
-    weft__hook_block_put(self, TASK_OFFSET + self->site->type->task_bytes);
+    run_body(self, fiber);
     weft__scope_unvisit();
-    weft__scope_quit(scope);
+    if (count_out(scope))
+        weft__hand_over(scope->waiter_);
 }
 
 static const weft_task_type started_type = {
     .run = run_started, .name = "fiber", .file = __FILE__, .line = __LINE__, .is_consumed_ = 1};
+
+/* On the stack of the scope's owner, which waits for it here. */
+static void run_child(started *self, weft__fiber *fiber)
+{
+    weft_scope *scope = self->scope;
+    weft__role before = {fiber->running, fiber->task, fiber->site};
+    weft__locals *locals = fiber->locals;
+    void *local = fiber->local;
+    weft__fiber_plays(fiber, &(weft__role){self->site->type, NULL, self->site});
+    fiber->locals = NULL;
+    fiber->local = NULL;
+    run_body(self, fiber);
+    fiber->local = local;
+    fiber->locals = locals;
+    weft__fiber_plays(fiber, &before);
+    (void)count_out(scope); /* never the last: the owner still counts */
+}
+
+/* Scopes may be nested without end, each on the stack of the one around it, so only half of a stack
+ * is for that. */
+static int has_stack(const weft__fiber *fiber)
+{
+    size_t left = (uintptr_t)__builtin_frame_address(0) - (uintptr_t)fiber->stack_low;
+    return left > fiber->stack_bytes / 2;
+}
+
+/* The owner has nothing left to do but to wait for its fibers. Those that nobody has begun yet it
+ * runs itself, as a join does with its task: they are no strangers, and cost no switch. */
+static void run_rest(weft_scope *scope, weft__fiber *fiber)
+{
+    /* edge scope.alive (acquire): as in weft__scope_finish() */
+    while (weft__load_acquire(&scope->alive_) != 1 && has_stack(fiber)) {
+        weft__worker *worker = weft__worker_self();
+        weft_task *item = worker->checks == 0 ? weft__worker_hop(worker) : NULL;
+        if (item == NULL)
+            return;
+        if (weft__join_type(item) != &started_type || ((started *)(void *)item)->scope != scope) {
+            weft__worker_push(worker, item); /* and take it again at once, to go on with it */
+            return;
+        }
+        run_child((started *)(void *)item, fiber);
+    }
+}
 
 int weft__go(weft_scope *scope, const weft_site *site, const void *args)
 {

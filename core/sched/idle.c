@@ -7,9 +7,10 @@
  *     work appears:   make it visible; anybody searching? else, anybody asleep? wake one
  *     fall asleep:    announce it; ask every lane for work; look everywhere once more; sleep
  *
- * All of these are sequentially consistent, so one of the two sees the other. Work that a busy
- * worker keeps private is the hard case, because a spawn has no fence. The sleeper's question makes
- * the next spawn publish; its membarrier() makes a spawn before it visible to the last look.
+ * So one of the two sees the other. What makes work visible is sequentially consistent, or a plain
+ * store: the sleeper's membarrier() puts a fence behind that. Work that a busy worker keeps private
+ * is the hard case: the sleeper's question makes the next spawn publish, and its membarrier() makes
+ * a spawn before it visible to the last look.
  *
  * Searching is a duty: while anybody sleeps and nobody searches, every lane is hungry, so that the
  * next spawn anywhere publishes and wakes a sleeper. A lane that calms down has made sure that
@@ -434,6 +435,8 @@ static int is_work_left(weft__worker *worker)
     weft_runtime *runtime = worker->runtime;
     unsigned others = runtime->worker_count - 1;
     ask_everybody(runtime);
+    /* edge idle.push: the processor's half of the fence between a push and its look for sleepers.
+     * edge lane.raid: likewise, for a spawn. */
     if (runtime->can_raid && others > 0)
         weft__hook_membarrier();
     if (is_stopping(runtime) || !weft__injector_is_empty(&runtime->injector))

@@ -70,12 +70,13 @@ static void settle(weft__worker *worker)
     settle_parked(worker);
 }
 
-void weft__fiber_landed(void)
+weft__worker *weft__fiber_landed(void)
 {
     weft__worker *worker = weft__worker_self();
     settle(worker);
     if (WEFT__UNLIKELY(worker->unwatched))
         weft__worker_see_watched(worker);
+    return worker;
 }
 
 void weft__worker_switch(weft__worker *worker, weft__fiber *next)
@@ -165,13 +166,6 @@ static weft__fiber *execute(weft__worker *worker, weft_task *item)
     return run(worker, item, type);
 }
 
-static void play(weft__fiber *fiber, const weft__role *role)
-{
-    weft__store_relaxed(&fiber->running, role->running); /* relaxed: these three for dumps */
-    weft__store_relaxed(&fiber->task, role->task);
-    weft__store_relaxed(&fiber->site, role->site);
-}
-
 weft__role weft__fiber_begin(const weft_site *site, const void *task)
 {
     weft__role before = {NULL, NULL, NULL};
@@ -180,7 +174,7 @@ weft__role weft__fiber_begin(const weft_site *site, const void *task)
         return before;
     weft__fiber *fiber = worker->current;
     before = (weft__role){fiber->running, fiber->task, fiber->site};
-    play(fiber, &(weft__role){site->type, task, site});
+    weft__fiber_plays(fiber, &(weft__role){site->type, task, site});
     return before;
 }
 
@@ -188,7 +182,7 @@ void weft__fiber_end(const weft__role *before)
 {
     weft__worker *worker = weft__worker_self();
     if (worker != NULL)
-        play(worker->current, before);
+        weft__fiber_plays(worker->current, before);
 }
 
 weft_task *weft__worker_own(weft__worker *worker)

@@ -21,15 +21,28 @@
 
 #include <errno.h>
 
-void weft__worker_push(weft__worker *worker, weft_task *item)
+/* Where nobody can use membarrier() the push is ordered before the look for sleepers by itself. */
+static int push_ordered(weft__worker *worker, weft_task *item)
 {
-    if (weft__deque_reserve(&worker->deque, 1) != 0) {
-        item->prev_ = worker->overflow;
-        worker->overflow = item;
-        return;
-    }
+    int rc = weft__deque_reserve(&worker->deque, 1);
+    if (rc != 0)
+        return rc;
     weft__deque_fill(&worker->deque, 0, item);
     weft__deque_commit(&worker->deque, 1);
+    return 0;
+}
+
+void weft__worker_push(weft__worker *worker, weft_task *item)
+{
+    weft_deque *deque = &worker->deque;
+    int rc = worker->runtime->can_raid ? weft_deque_push(deque, item) : push_ordered(worker, item);
+    /* edge idle.push: the store before, the look for sleepers after. The processor's half of the
+     * fence is the membarrier() of whoever takes a last look. */
+    weft__compiler_barrier();
+    if (rc == 0)
+        return;
+    item->prev_ = worker->overflow;
+    worker->overflow = item;
 }
 
 void weft__worker_publish(weft__worker *worker)
@@ -56,7 +69,7 @@ void weft__worker_publish(weft__worker *worker)
 
 void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit, void *arg)
 {
-    int saved_errno = weft__errno_get();
+    int saved_errno = *worker->errno_at;
     unsigned checks = worker->checks;
     weft__fiber *fiber = worker->current;
     if (WEFT__UNLIKELY(checks != 0))
@@ -72,11 +85,10 @@ void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit
     worker->parked.fiber = fiber;
     WEFT__COUNT(worker, parks, 1);
     weft__worker_switch(worker, next);
-    weft__fiber_landed();
     /* Another thread, perhaps: `worker` is no longer ours. */
+    *weft__fiber_landed()->errno_at = saved_errno;
     if (WEFT__UNLIKELY(checks != 0))
         weft__check_returned(fiber);
-    weft__errno_set(saved_errno);
 }
 
 int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns)
@@ -138,6 +150,19 @@ void weft__fiber_ready(weft__fiber *fiber)
 {
     weft__fiber_mark_ready(fiber);
     submit(fiber->runtime, &fiber->item);
+}
+
+void weft__hand_over(weft__waiter *waiter)
+{
+    weft__worker *worker = weft__worker_self();
+    weft__fiber *fiber = waiter->fiber;
+    if (fiber == NULL || fiber->runtime != worker->runtime || worker->handed != NULL ||
+        waiter->is_tentative) {
+        weft__wake(waiter);
+        return;
+    }
+    weft__fiber_mark_ready(fiber);
+    worker->handed = &fiber->item;
 }
 
 void weft__submit(weft_runtime *runtime, weft_task *task, const weft_task_type *type)

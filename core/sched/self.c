@@ -12,6 +12,8 @@
 
 #include "lane.h"
 
+#include <errno.h>
+
 static weft__lane stranger = {.attention_ = WEFT__HUNGRY};
 
 /* clang-format off */
@@ -31,14 +33,10 @@ WEFT__NOINLINE weft__lane *weft__lane_get(void)
     return weft__self;
 }
 
-WEFT__NOINLINE weft__worker *weft__worker_self(void)
-{
-    return weft__self->worker_;
-}
-
 WEFT__NOINLINE void weft__worker_bind_thread(weft__worker *worker)
 {
     worker->lane.worker_ = worker;
+    worker->errno_at = &errno;
     weft__self = &worker->lane;
 }
 

@@ -278,6 +278,5 @@ void weft__blocking_leave(weft_blocking_region *region)
     int saved_errno = weft__errno_get();
     thread->left = fiber;
     weft__fiber_switch(fiber, &thread->native);
-    weft__fiber_landed();
-    weft__errno_set(saved_errno);
+    *weft__fiber_landed()->errno_at = saved_errno;
 }

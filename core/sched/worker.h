@@ -85,6 +85,7 @@ struct weft__worker {
     int64_t hang_look_ns;           /* when to look whether all hangs; 0: not yet suspected */
     int64_t hang_wait_ns;           /* how long it has waited for that */
     weft__thread *thread;           /* that plays it right now; relaxed: dumps look */
+    int *errno_at;                  /* that thread's */
     weft__counters counters;        /* relaxed: read by statistics */
 
     /* Others' too. */
@@ -146,8 +147,14 @@ extern const weft_task_type weft__fiber_type;
 /* ---- self.c ---- */
 
 /* The worker this code runs on right now, or NULL. Changes at every suspension. */
-weft__worker *weft__worker_self(void);
+WEFT__INLINE weft__worker *weft__worker_self(void)
+{
+    return (weft__worker *)weft__lane_self()->worker_;
+}
+
+/* The calling thread plays the worker from now on; and no longer. */
 void weft__worker_bind_thread(weft__worker *worker);
+void weft__worker_unbind_thread(void);
 
 /* A pointer that belongs to the calling fiber, or plain thread; NULL at first. The layer above
  * keeps there what it runs; it sets it back before the task ends. The place itself is another one
@@ -155,8 +162,6 @@ void weft__worker_bind_thread(weft__worker *worker);
 void *weft__local_get(void);
 void weft__local_set(void *value);
 void *weft__local_swap(void *value); /* returns the old one */
-
-void weft__worker_unbind_thread(void);
 
 /* ---- spawn.c ---- */
 
@@ -190,6 +195,10 @@ WEFT__INLINE void weft__waits_for(weft__waiter *waiter, weft_reason reason, cons
  * gone at return. */
 void weft__wake(weft__waiter *waiter);
 
+/* The same from the very end of a task: the worker has nothing else to do, so it goes on with the
+ * waiter if that is a fiber of its runtime. */
+void weft__hand_over(weft__waiter *waiter);
+
 /* A fiber is about to leave the worker: publish what it has spawned, if need be without memory. */
 void weft__worker_publish(weft__worker *worker);
 
@@ -211,6 +220,14 @@ typedef struct weft__role {
     const void *task;
     const weft_site *site;
 } weft__role;
+
+WEFT__INLINE void weft__fiber_plays(weft__fiber *fiber, const weft__role *role)
+{
+    weft__store_relaxed(&fiber->running, role->running); /* relaxed: these three for dumps */
+    weft__store_relaxed(&fiber->task, role->task);
+    weft__store_relaxed(&fiber->site, role->site);
+}
+
 weft__role weft__fiber_begin(const weft_site *site, const void *task);
 void weft__fiber_end(const weft__role *before);
 
@@ -267,8 +284,9 @@ weft__fiber *weft__worker_choose(weft__worker *worker);
 weft__fiber *weft__worker_fiber(weft__worker *worker);
 void weft__worker_keep_fiber(weft__worker *worker, weft__fiber *fiber);
 
-/* A fiber that was suspended goes on: first it sees to the one that was left for it. */
-void weft__fiber_landed(void);
+/* A fiber that was suspended goes on: first it sees to the one that was left for it. Returns the
+ * worker it is on now. */
+weft__worker *weft__fiber_landed(void);
 
 /* Something from the worker's own stock: overflow list or deque. */
 weft_task *weft__worker_own(weft__worker *worker);

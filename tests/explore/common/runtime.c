@@ -38,6 +38,7 @@ static unsigned thread_count;
 static weft__lane *bound[ACTORS];
 static weft__lane plain_lanes[ACTORS];
 static int64_t clocks[ACTORS];
+static int errnos[ACTORS];
 
 void runtime_reset(unsigned workers)
 {
@@ -196,14 +197,10 @@ weft__lane *weft__lane_get(void)
     return lane != NULL ? lane : &plain_lanes[explore_self()];
 }
 
-weft__worker *weft__worker_self(void)
-{
-    return weft__lane_get()->worker_;
-}
-
 void weft__worker_bind_thread(weft__worker *worker)
 {
     worker->lane.worker_ = worker;
+    worker->errno_at = &errnos[explore_self()];
     bound[explore_self()] = &worker->lane;
 }
 

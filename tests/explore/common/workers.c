@@ -17,6 +17,7 @@ static uint32_t resumed[WORKERS_MAX];
 static unsigned victims[WORKERS_MAX][WORKERS_MAX];
 static weft__lane plain_lanes[EXPLORE_THREADS_MAX + 1];
 static int64_t clocks[EXPLORE_THREADS_MAX + 1];
+static int errnos[EXPLORE_THREADS_MAX + 1];
 
 static void prepare_worker(unsigned id, unsigned count)
 {
@@ -65,21 +66,16 @@ void workers_finish(void)
 
 /* ---- what self.c and loop.c provide ---------------------------------------------------------- */
 
-weft__worker *weft__worker_self(void)
-{
-    unsigned self = explore_self();
-    return self < workers_runtime.worker_count ? &workers[self] : NULL;
-}
-
 weft__lane *weft__lane_get(void)
 {
-    weft__worker *worker = weft__worker_self();
-    return worker != NULL ? &worker->lane : &plain_lanes[explore_self()];
+    unsigned self = explore_self();
+    return self < workers_runtime.worker_count ? &workers[self].lane : &plain_lanes[self];
 }
 
 void weft__worker_bind_thread(weft__worker *worker)
 {
     worker->lane.worker_ = worker;
+    worker->errno_at = &errnos[worker->id];
 }
 
 void weft__worker_unbind_thread(void)
@@ -92,8 +88,9 @@ weft__fiber *weft__worker_choose(weft__worker *worker)
     return &spare;
 }
 
-void weft__fiber_landed(void)
+weft__worker *weft__fiber_landed(void)
 {
+    return weft__worker_self();
 }
 
 weft_task *weft__worker_own(weft__worker *worker)

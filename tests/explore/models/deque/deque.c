@@ -144,6 +144,29 @@ OWNER_AND_THIEF(deque_wrap32, "wrap32", ((uint64_t)1 << 32) - 1);
 OWNER_AND_THIEF(deque_wrap63, "wrap63", ((uint64_t)1 << 63) - 1);
 OWNER_AND_THIEF(deque_wrap64, "wrap64", UINT64_MAX);
 
+/* The thief is quicker by two than the owner that claims the newest, and looks once more while
+ * bottom lies behind top, across the wrap. */
+static void owner_late(void)
+{
+    (void)push();
+    (void)push();
+    (void)take();
+}
+
+static void steal_thrice(void)
+{
+    steal_twice();
+    (void)steal();
+}
+
+EXPLORE_MODEL(deque_wrap_behind) = {.name = "deque.wrap-behind",
+                                    .prepare = prepare,
+                                    .threads = {owner_late, steal_thrice},
+                                    .finish = finish,
+                                    .argument = UINT64_MAX - 1,
+                                    .preemptions = 3,
+                                    .stale = 4};
+
 /* Slots are used a second time as soon as a thief has moved on. */
 static void owner_reuse(void)
 {

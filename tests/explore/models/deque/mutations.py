@@ -59,26 +59,28 @@ CLASSICS = [
      "for (uint64_t i = top; i != bottom - 1; i++)", DEQUE),
     ("bottom moves before the slot is filled", "deque/deque.c",
      """    weft__deque_fill(deque, 0, item);
-    uint64_t bottom = weft__load_relaxed(&deque->bottom_); /* relaxed: the owner's own */
-    /* edge deque.publish (release): as in commit; nobody looks for sleepers after this one. */
+    /* edge deque.publish (release): as in commit; who looks for sleepers after this one needs a
+     * fence of his own. */
     weft__store_release(&deque->bottom_, bottom + 1);
 """,
-     """    uint64_t bottom = weft__load_relaxed(&deque->bottom_);
-    weft__store_release(&deque->bottom_, bottom + 1);
+     """    weft__store_release(&deque->bottom_, bottom + 1);
     weft__store_relaxed(slot_of(deque->array_, bottom), item);
 """, DEQUE),
     ("take looks at top before it claims", "deque/deque.c",
      """    weft__store_seq_cst(&deque->bottom_, newest);
     WEFT_CRASH_POINT(3);
-    uint64_t top = weft__load_seq_cst(&deque->top_); /* edge deque.last (seq_cst): see above */
+    top = weft__load_seq_cst(&deque->top_); /* edge deque.last (seq_cst): see above */
 """,
-     """    uint64_t top = weft__load_seq_cst(&deque->top_);
+     """    top = weft__load_seq_cst(&deque->top_);
     weft__store_seq_cst(&deque->bottom_, newest);
 """, DEQUE),
     ("the last item is taken without a swap", "deque/deque.c",
      """    if (!weft__cas_seq_cst(&deque->top_, &top, top + 1))
         item = NULL;
 """, "    weft__store_seq_cst(&deque->top_, top + 1);\n", DEQUE),
+    ("the only item is taken without a swap", "deque/deque.c",
+     "    return weft__cas_seq_cst(&deque->top_, &top, top + 1) ? item : NULL;\n",
+     "    weft__store_seq_cst(&deque->top_, top + 1);\n    return item;\n", DEQUE),
     ("a steal stores instead of swapping", "deque/deque.c",
      """    if (!weft__cas_seq_cst(&deque->top_, &top, top + 1))
         return WEFT_STEAL_RETRY;
@@ -104,8 +106,8 @@ CLASSICS = [
      "    if ((int64_t)(bottom - top) <= 0)\n        return WEFT_STEAL_EMPTY;",
      "    if (bottom <= top)\n        return WEFT_STEAL_EMPTY;", DEQUE),
     ("a full deque overwrites its oldest item", "deque/deque.c",
-     "if (bottom - deque->top_seen_ + count <= capacity)",
-     "if (bottom - deque->top_seen_ + count <= capacity + 1)", DEQUE),
+     "return bottom - deque->top_seen_ + count <= deque->array_->mask + 1;",
+     "return bottom - deque->top_seen_ + count <= deque->array_->mask + 2;", DEQUE),
     ("indices are narrowed to 32 bits in growth", "deque/deque.c",
      "for (uint64_t i = top; i != bottom; i++)",
      "for (uint64_t i = (uint32_t)top; i != (uint32_t)bottom; i++)", DEQUE),

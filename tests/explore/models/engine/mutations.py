@@ -6,6 +6,9 @@ LANE = ["lane.publish", "lane.raid", "lane.again", "lane.no-memory", "lane.raide
 
 # name, source, text that occurs once, what replaces it, models
 CLASSICS = [
+    # ---- published without a fence ----
+    ("a push relies on a fence that nobody can give", "core/sched/park.c",
+     "worker->runtime->can_raid ? weft_deque_push", "1 ? weft_deque_push", ["idle.no-raids"]),
     # ---- publication and raid ----
     ("a spawn looks before it stores", "core/include/weft/task.h",
      """    weft__store_release(&lane->youngest_, task);
@@ -211,7 +214,7 @@ CLASSICS = [
     ("the last look forgets private tasks", "core/sched/idle.c",
      "    return attention == WEFT__CALM || attention == WEFT__HUNGRY;", "    return 0;", IDLE),
     ("the sleeper asks nobody", "core/sched/idle.c",
-     "    ask_everybody(runtime);\n    if (runtime->can_raid", "    if (runtime->can_raid", IDLE),
+     "    ask_everybody(runtime);\n    /*", "    /*", IDLE),
     ("the sleeper has no membarrier()", "core/sched/idle.c",
      "        weft__hook_membarrier();\n", "        (void)0;\n", IDLE),
     ("a worker counts itself out of the search before it announces its sleep", "core/sched/idle.c",
