@@ -329,6 +329,7 @@ int weft__scope_is_over(const weft_scope *scope)
 static void run_body(started *self, weft__fiber *fiber)
 {
     self->site->type->run(task_of(self));
+    (void)weft__worker_still();
     if (fiber->locals != NULL)
         weft__locals_end(fiber->locals);
     weft__hook_block_put(self, TASK_OFFSET + self->site->type->task_bytes);

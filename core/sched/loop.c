@@ -125,16 +125,6 @@ static void resume(weft__worker *worker, weft__fiber *fiber)
     settle(weft__worker_self()); /* not `worker`: this may be another thread */
 }
 
-/* The worker after a call of the user's: perhaps another one, but never none. */
-static weft__worker *still_worker(void)
-{
-    weft__worker *worker = weft__worker_self();
-    if (worker == NULL)
-        WEFT__PANIC("a forked child returned from the task that called fork(); it must end with "
-                    "_exit() or exec");
-    return worker;
-}
-
 /* Run a task as a plain call. Returns a fiber that waited for it and can go on right here. */
 static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_type *type)
 {
@@ -146,7 +136,7 @@ static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_t
     if (WEFT__UNLIKELY(self->locals != NULL))
         weft__locals_end(self->locals);
     weft__store_relaxed(&self->running, NULL);
-    worker = still_worker();
+    worker = weft__worker_still();
     weft__waiter *waiter = type->is_consumed_ ? NULL : weft__join_finish(task);
     if (waiter == NULL)
         return NULL;

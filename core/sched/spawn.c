@@ -15,6 +15,15 @@
 #include "hooks.h"
 #include "lane.h"
 
+weft__worker *weft__worker_still(void)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL)
+        WEFT__PANIC("a forked child returned from the task that called fork(); it must end with "
+                    "_exit() or exec");
+    return worker;
+}
+
 void weft__worker_calm(weft__worker *worker, size_t published)
 {
     weft_runtime *runtime = worker->runtime;

@@ -165,6 +165,9 @@ void *weft__local_swap(void *value); /* returns the old one */
 
 /* ---- spawn.c ---- */
 
+/* The worker after a call of the user's: perhaps another one, but never none. */
+weft__worker *weft__worker_still(void);
+
 /* Owner: answer whoever asked, publish what is private, keep sleepers' hunger alive. Nonzero: a
  * raider has `popped`. */
 int weft__worker_attend(weft__worker *worker, const weft_task *popped);

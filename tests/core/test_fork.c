@@ -242,17 +242,55 @@ static int leave_task(void *arg)
     return child;
 }
 
-static void test_return_from_task(void **state)
+/* The same in a fiber, whether its scope's owner runs it or a worker does. */
+WEFT_FIBER(leave_fiber, int *, ends, pid_t *, child, int *, has_begun)
+{
+    *child = leave_task(ends);
+    weft__store_release(has_begun, 1);
+}
+
+static int start_and_leave(void *arg)
+{
+    pid_t child = 0;
+    int has_begun = 0;
+    weft_scope(group)
+    {
+        CHECK(weft_go(&group, leave_fiber, arg, &child, &has_begun) == 0);
+    }
+    return child;
+}
+
+static int start_wait_and_leave(void *arg)
+{
+    pid_t child = 0;
+    int has_begun = 0;
+    weft_scope(group)
+    {
+        CHECK(weft_go(&group, leave_fiber, arg, &child, &has_begun) == 0);
+        while (!weft__load_acquire(&has_begun))
+            weft_yield();
+    }
+    return child;
+}
+
+static void expect_return_to_fail(int (*leave)(void *arg))
 {
     weft_config config = {.workers = 2};
     int ends[2];
-    (void)state;
     assert_int_equal(pipe(ends), 0);
-    pid_t child = weft_run(leave_task, ends, &config);
+    pid_t child = weft_run(leave, ends, &config);
     assert_true(child > 0);
     close(ends[1]);
     child_end end = end_of_child(child, ends[0]);
     expect_death(&end, SIGABRT, "fork()");
+}
+
+static void test_return_from_task(void **state)
+{
+    (void)state;
+    expect_return_to_fail(leave_task);
+    expect_return_to_fail(start_and_leave);
+    expect_return_to_fail(start_wait_and_leave);
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 
 #include <weft/atomic.h>
 #include <weft/fiber.h>
+#include <weft/local.h>
 
 static const unsigned scope_workers[] = {1, 2, 4};
 #define SCOPE_WORKERS (sizeof(scope_workers) / sizeof(scope_workers[0]))
@@ -92,6 +93,86 @@ static void test_a_fiber_starts_others_in_its_scope(void **state)
 {
     (void)state;
     on_workers(check_from_within, NULL);
+}
+
+/* ---- fibers that the scope's owner runs itself ---------------------------------------------- */
+
+static const weft_local mark = WEFT_LOCAL_INIT(NULL);
+
+typedef struct guest {
+    int mark; /* its address is what it leaves behind */
+    int saw_nothing;
+    int has_kept;
+    weft_scope *scope;
+} guest;
+
+WEFT_FIBER(leave_mark, guest *, self)
+{
+    self->saw_nothing = weft_local_get(&mark) == NULL;
+    if (weft_local_set(&mark, &self->mark) != 0)
+        return;
+    (void)weft_sleep(weft_in(WEFT_USEC));
+    self->has_kept = weft_local_get(&mark) == &self->mark;
+    self->scope = weft_current_scope();
+}
+
+static int check_own_locals(void *arg)
+{
+    int own = 0;
+    guest guests[5] = {0};
+    weft_scope *inside = NULL;
+    (void)arg;
+    CHECK(weft_local_set(&mark, &own) == 0);
+    weft_scope(group)
+    {
+        inside = &group;
+        for (int i = 0; i < 5; i++)
+            CHECK(weft_go(&group, leave_mark, &guests[i]) == 0);
+    }
+    CHECK(weft_local_get(&mark) == &own);
+    CHECK(weft_current_scope() == NULL);
+    for (int i = 0; i < 5; i++) {
+        CHECK(guests[i].saw_nothing);
+        CHECK(guests[i].has_kept);
+        CHECK(guests[i].scope == inside);
+    }
+    return 0;
+}
+
+static void test_a_fiber_run_by_the_owner_has_values_of_its_own(void **state)
+{
+    (void)state;
+    on_workers(check_own_locals, NULL);
+}
+
+/* Each scope ends inside the one fiber of the scope around it: one stack would not do. */
+WEFT_FIBER(nest, int, depth, int *, deepest)
+{
+    volatile char frame[512];
+    frame[0] = 1;
+    weft_scope(inner)
+    {
+        if (depth == 0 || weft_go(&inner, nest, depth - 1, deepest) != 0)
+            *deepest = depth + frame[0];
+    }
+}
+
+static int check_nesting(void *arg)
+{
+    (void)arg;
+    int deepest = 0;
+    weft_scope(group)
+    {
+        CHECK(weft_go(&group, nest, 3000, &deepest) == 0);
+    }
+    CHECK(deepest == 1);
+    return 0;
+}
+
+static void test_scopes_nest_deeper_than_a_stack(void **state)
+{
+    (void)state;
+    on_workers(check_nesting, NULL);
 }
 
 typedef struct outside {
@@ -471,6 +552,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_scope_waits_for_all_its_fibers),
         cmocka_unit_test(test_a_fiber_starts_others_in_its_scope),
+        cmocka_unit_test(test_a_fiber_run_by_the_owner_has_values_of_its_own),
+        cmocka_unit_test(test_scopes_nest_deeper_than_a_stack),
         cmocka_unit_test(test_a_plain_thread_starts_fibers),
         cmocka_unit_test(test_leaving_early_cancels_and_waits),
         cmocka_unit_test(test_cancelling_reaches_all_scopes_within),
