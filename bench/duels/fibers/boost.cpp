@@ -109,19 +109,19 @@ static void contest_pair(void *(*left)(void *), void *(*right)(void *), void *ar
 
 static boost::context::fiber other;
 
-__attribute__((noinline)) static void third_frame()
+DUEL_FRAME static void third_frame()
 {
     other = std::move(other).resume();
     asm volatile("" ::: "memory");
 }
 
-__attribute__((noinline)) static void second_frame()
+DUEL_FRAME static void second_frame()
 {
     third_frame();
     asm volatile("" ::: "memory");
 }
 
-__attribute__((noinline)) static void first_frame()
+DUEL_FRAME static void first_frame()
 {
     second_frame();
     asm volatile("" ::: "memory");

@@ -8,19 +8,19 @@ static ucontext_t thread_context;
 static ucontext_t other_context;
 static char stack[64 << 10];
 
-__attribute__((noinline)) static void third_frame(ucontext_t *from, ucontext_t *to)
+DUEL_FRAME static void third_frame(ucontext_t *from, ucontext_t *to)
 {
     swapcontext(from, to);
     __asm__ volatile("" ::: "memory");
 }
 
-__attribute__((noinline)) static void second_frame(ucontext_t *from, ucontext_t *to)
+DUEL_FRAME static void second_frame(ucontext_t *from, ucontext_t *to)
 {
     third_frame(from, to);
     __asm__ volatile("" ::: "memory");
 }
 
-__attribute__((noinline)) static void first_frame(ucontext_t *from, ucontext_t *to)
+DUEL_FRAME static void first_frame(ucontext_t *from, ucontext_t *to)
 {
     second_frame(from, to);
     __asm__ volatile("" ::: "memory");

@@ -136,19 +136,19 @@ static void contest_pair(contest_function *left, contest_function *right, void *
 static weft__fiber thread_fiber;
 static weft__fiber *other_fiber;
 
-__attribute__((noinline)) static void third_frame(weft__fiber *from, weft__fiber *to)
+DUEL_FRAME static void third_frame(weft__fiber *from, weft__fiber *to)
 {
     weft__fiber_switch(from, to);
     __asm__ volatile("" ::: "memory");
 }
 
-__attribute__((noinline)) static void second_frame(weft__fiber *from, weft__fiber *to)
+DUEL_FRAME static void second_frame(weft__fiber *from, weft__fiber *to)
 {
     third_frame(from, to);
     __asm__ volatile("" ::: "memory");
 }
 
-__attribute__((noinline)) static void first_frame(weft__fiber *from, weft__fiber *to)
+DUEL_FRAME static void first_frame(weft__fiber *from, weft__fiber *to)
 {
     second_frame(from, to);
     __asm__ volatile("" ::: "memory");
