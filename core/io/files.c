@@ -33,16 +33,6 @@ static void unlock_file(weft__file *file)
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
-weft__file *weft__files_find(weft__files *files, int fd)
-{
-    unsigned chunk = (unsigned)fd / WEFT__FILE_CHUNK;
-    if (fd < 0 || chunk >= WEFT__FILE_CHUNKS)
-        return NULL;
-    /* edge file.chunk (acquire): the records as they were made */
-    weft__file *records = weft__load_acquire(&files->chunks[chunk]);
-    return records != NULL ? &records[(unsigned)fd % WEFT__FILE_CHUNK] : NULL;
-}
-
 static void make_chunk(weft__files *files, unsigned chunk)
 {
     weft__file *records = weft__alloc(WEFT__FILE_CHUNK * sizeof *records);
@@ -60,7 +50,7 @@ static void make_chunk(weft__files *files, unsigned chunk)
 weft__file *weft__files_get(weft__files *files, int fd)
 {
     weft__file *file = weft__files_find(files, fd);
-    if (file == NULL && fd >= 0 && (unsigned)fd / WEFT__FILE_CHUNK < WEFT__FILE_CHUNKS) {
+    if (file == NULL && (unsigned)fd / WEFT__FILE_CHUNK < WEFT__FILE_CHUNKS) {
         make_chunk(files, (unsigned)fd / WEFT__FILE_CHUNK);
         file = weft__files_find(files, fd);
     }
@@ -159,14 +149,21 @@ static void wake_first(weft__files *files, weft__side *side, weft_task **chain)
 
 static void side_ready(weft__files *files, weft__side *side, int is_gone, weft_task **chain)
 {
-    if (is_gone)
-        weft__store_relaxed(&side->gone, 1); /* relaxed: looked at under the lock, or as a hint */
+    if (is_gone) /* relaxed: looked at under the lock, or as a hint */
+        weft__fetch_add_relaxed(&side->gone, 1);
     /* edge file.may (release): what was ready before is behind the event */
     weft__store_release(&side->may, 1);
     if (side->first != NULL)
         wake_first(files, side, chain); /* one at a time: who succeeds passes it on */
     while (is_gone && side->first != NULL)
         wake_first(files, side, chain);
+}
+
+void weft__side_is_back(weft__side *side, uint32_t seen)
+{
+    /* relaxed: fails if another event has come since the try */
+    if (seen != 0)
+        (void)weft__cas_relaxed(&side->gone, &seen, 0);
 }
 
 void weft__file_ready(weft__files *files, weft__file *file, unsigned ready, unsigned gone,
@@ -187,8 +184,11 @@ void weft__file_event(weft__files *files, weft__file *file, unsigned events, wef
     unsigned gone = 0;
     ready |= (events & (POLLIN | POLLPRI)) != 0 ? reading : 0;
     ready |= (events & POLLOUT) != 0 ? writing : 0;
-    gone |= (events & (POLLHUP | POLLERR | POLLNVAL)) != 0 ? reading | writing : 0;
+    ready |= (events & POLLERR) != 0 ? reading | writing : 0; /* that may be over when it is read */
+    gone |= (events & (POLLHUP | POLLNVAL)) != 0 ? reading | writing : 0;
     gone |= (events & POLLRDHUP) != 0 ? reading : 0;
+    if ((events & POLLPRI) != 0)
+        weft__store_relaxed(&file->kind, WEFT__ANY); /* relaxed: behind it `may` is raised */
     weft__file_ready(files, file, ready, gone, chain);
 }
 
@@ -278,7 +278,7 @@ static int enlist(file_wait *self)
         if ((self->sides & 1u << i) != 0)
             append(&file->sides[i], &self->waiters[i]);
     count_waits(self->files, self->sides, 1);
-    self->rc = self->files->arm(self->files, file);
+    self->rc = file->is_adopted && file->registered ? 0 : self->files->arm(self->files, file);
     if (self->rc == 0)
         return 1;
     (void)leave(self);
@@ -304,6 +304,7 @@ int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_
     weft__waiter waiter;
     file_wait self = {.files = files, .file = file, .sides = sides};
     self.generation = weft__load_relaxed(&file->generation); /* relaxed: checked under the lock */
+    weft__store_relaxed(&file->unbroken, 0);                 /* relaxed: a rough count */
     int rc = weft__wait_until(&waiter, commit_file, &self, deadline_ns);
     if (rc != 0 || (sides & (sides - 1)) != 0) {
         lock_file(file);
@@ -319,7 +320,7 @@ int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_
 
 /* ---- adopting and closing ------------------------------------------------------------------- */
 
-void weft__file_adopt(weft__file *file)
+static void adopt(weft__file *file, unsigned kind)
 {
     lock_file(file);
     for (unsigned i = 0; i < 2; i++) {
@@ -327,8 +328,33 @@ void weft__file_adopt(weft__file *file)
         weft__store_relaxed(&file->sides[i].gone, 0); /* relaxed: the same */
     }
     file->registered = 0;
-    weft__store_relaxed(&file->is_adopted, 1); /* relaxed: its user got the number from us */
+    weft__store_relaxed(&file->kind, kind);    /* relaxed: its user got the number from us */
+    weft__store_relaxed(&file->is_adopted, 1); /* relaxed: the same */
     unlock_file(file);
+}
+
+int weft__files_adopt(int fd, unsigned kind)
+{
+    int rc = 0;
+    weft__files *files = weft__files_self(&rc);
+    if (files == NULL)
+        return rc; /* 0: a plain thread remembers nothing */
+    weft__file *file = weft__files_get(files, fd);
+    if (file == NULL)
+        return -ENOMEM;
+    adopt(file, kind);
+    return 0;
+}
+
+int weft__files_know(int fd, unsigned *kind)
+{
+    int rc = 0;
+    weft__files *files = weft__files_self(&rc);
+    const weft__file *file = files != NULL ? weft__files_find(files, fd) : NULL;
+    if (file == NULL || !weft__load_relaxed(&file->is_adopted)) /* relaxed: as in adopt() */
+        return 0;
+    *kind = weft__load_relaxed(&file->kind); /* relaxed: the same */
+    return 1;
 }
 
 /* The lock is held: the descriptor is none of ours any more. */

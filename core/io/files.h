@@ -7,7 +7,12 @@
  *
  * An *adopted* file (made by weft, or given to weft_adopt()) is non-blocking, is registered once,
  * edge-triggered, and remembers whether it may be ready, which spares most system calls that would
- * only say EAGAIN. Any other file may be closed behind our back; it is armed anew for each wait. */
+ * only say EAGAIN. Any other file may be closed behind our back; it is armed anew for each wait.
+ *
+ * Of an adopted file it helps to know the kind. A TCP socket that gives less than asked for is dry,
+ * until an event says that more has come; there need not be another try that says EAGAIN. Others
+ * end a transfer early although there is more: at a message's end, at a descriptor that is passed
+ * along, a pipe in packet mode. So does TCP at urgent data: a socket that has seen some is ANY. */
 #ifndef WEFT_IO_FILES_H
 #define WEFT_IO_FILES_H
 
@@ -16,10 +21,15 @@
 #define WEFT__READ 0u
 #define WEFT__WRITE 1u
 
+/* Kinds of adopted files; the first is always right. */
+#define WEFT__ANY 0u
+#define WEFT__TCP 1u
+#define WEFT__NO_SOCKET 2u
+
 /* One direction of a file. */
 typedef struct weft__side {
     uint32_t may;  /* adopted: 0 once it has said EAGAIN or given all it had, until an event */
-    uint32_t gone; /* the peer is: from now on there is always an answer; set once */
+    uint32_t gone; /* the peer is, and there is always an answer: so many events have said so */
     weft__waiter *first; /* fibers that wait, first come first served; under the lock */
     weft__waiter *last;
 } weft__side;
@@ -28,8 +38,10 @@ typedef struct weft__file {
     int fd;
     uint32_t lock;       /* guards what is below, but for `may` */
     uint32_t is_adopted; /* others read it */
+    uint32_t kind;       /* of an adopted one; others read it */
     uint32_t generation; /* closed so many times */
     uint32_t registered; /* what the reactor has been told; its own */
+    uint32_t unbroken;   /* transfers since somebody had to wait; not under the lock */
     weft__side sides[2];
 } weft__file;
 
@@ -42,7 +54,8 @@ typedef struct weft__files weft__files;
 struct weft__files {
     weft__reactor reactor;
 
-    /* The file's lock is held. Watch it for those who wait: 0 or a negative errno. */
+    /* The file's lock is held. Watch it for those who wait: 0 or a negative errno. An adopted file
+     * is watched from the first time on; then it is `registered`. */
     int (*arm)(weft__files *files, weft__file *file);
     /* The file's lock is held, the descriptor is about to be closed. */
     void (*forget)(weft__files *files, weft__file *file);
@@ -59,7 +72,19 @@ weft__files *weft__files_self(int *rc);
 weft__file *weft__files_get(weft__files *files, int fd);
 
 /* The same if there is one already. */
-weft__file *weft__files_find(weft__files *files, int fd);
+WEFT__INLINE weft__file *weft__files_find(weft__files *files, int fd)
+{
+    unsigned chunk = (unsigned)fd / WEFT__FILE_CHUNK; /* a negative one is too large */
+    if (chunk >= WEFT__FILE_CHUNKS)
+        return NULL;
+    /* edge file.chunk (acquire): the records as they were made */
+    weft__file *records = weft__load_acquire(&files->chunks[chunk]);
+    return records != NULL ? &records[(unsigned)fd % WEFT__FILE_CHUNK] : NULL;
+}
+
+/* The side's `gone` was `seen` before a try that has found nothing: so the peer is back, as that of
+ * a pipe which is opened once more, or of a socket which connects again. */
+void weft__side_is_back(weft__side *side, uint32_t seen);
 
 /* For reactors: of the sides that are set in `ready` (1 << WEFT__READ …) one waiter each has to be
  * made runnable, of those set in `gone` all; they are added in front of `*chain`. */
@@ -80,8 +105,11 @@ int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_
 /* After an operation that succeeded: let the next who waits on that side try as well. */
 void weft__file_pass_on(weft__files *files, weft__file *file, unsigned side);
 
-/* From now on the file is as files.h says of adopted ones; it is non-blocking already. */
-void weft__file_adopt(weft__file *file);
+/* The descriptor is non-blocking, and weft_close() alone will close it: 0 or a negative errno. */
+int weft__files_adopt(int fd, unsigned kind);
+
+/* Whether the calling worker's files have `fd` as adopted; then `*kind` is its kind. */
+int weft__files_know(int fd, unsigned *kind);
 
 /* Wake everybody with -EBADF, in all runtimes, and close the descriptor: 0 or a negative errno. */
 int weft__files_close(int fd);

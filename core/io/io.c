@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* io.c — try; if it would block, wait; try again.
  *
- * An *operation* knows how to be tried in two ways: as it is, on a file that is non-blocking (it is
- * adopted), and so that it cannot block whatever the file's flags are (MSG_DONTWAIT, RWF_NOWAIT).
- * Some files know neither; for those it waits until the file is ready and tries as it is.
+ * An *operation* knows how to be tried freely, on a file that is non-blocking (it is adopted), and
+ * carefully, so that it cannot block whatever the file's flags are (MSG_DONTWAIT, RWF_NOWAIT). Some
+ * files know neither flag; for those it waits until the file is ready and tries freely.
  *
  *     adopted     may it be ready? no: wait    try    EAGAIN: again    short: it is dry now
  *     others                                   try    EAGAIN: wait, again
  *     in a thread                              try    EAGAIN: poll(2), again
  *
  * `may` is lowered before the try and raised by events and by full transfers, so an event that
- * comes in between is never lost; a stream that gave less than asked for is dry, and the next read
- * need not ask the kernel to be told so. When the peer is gone no event will come any more, and
+ * comes in between is never lost; a TCP socket that gave less than asked for is dry, and the next
+ * read need not ask the kernel to be told so. When the peer is gone no event comes any more, and
  * `may` is not looked at.
+ *
+ * A file that is never dry must not keep its worker from others: after some transfers without a
+ * wait the fiber yields.
  *
  * errno is read through a call that no compiler looks into: a fiber that has waited in one of these
  * functions may be on another thread, and would find that one's errno at an address it had kept.
@@ -26,6 +29,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <time.h>
@@ -33,14 +37,16 @@
 #include <weft/fiber.h>
 #include <weft/runtime.h>
 
+/* How to try: carefully, or free to block, which a file that is non-blocking will not do. Of an
+ * adopted file the kind is known. */
+enum how { CAREFULLY, FREELY, FREELY_TCP, FREELY_NO_SOCKET };
+
 /* What a call wants. The fields beside the first four are for `run`. */
 typedef struct operation {
-    /* 0 or more, or a negative weft__errno_get(). `is_free`: the file is non-blocking, or may
-     * block. */
-    ssize_t (*run)(const struct operation *self, int fd, int is_free);
+    ssize_t (*run)(const struct operation *self, int fd, enum how how); /* or a negative errno */
     unsigned side;
-    int is_stream; /* less than `bytes` means that there is no more for now */
-    size_t bytes;  /* wanted */
+    int drains;   /* if less than `bytes` come out of a TCP socket, there is no more for now */
+    size_t bytes; /* wanted */
     const struct iovec *buffers;
     int count;
     int flags;
@@ -49,10 +55,24 @@ typedef struct operation {
 
 /* ---- in a fiber ----------------------------------------------------------------------------- */
 
-/* The transfer came to an end; is the file dry? */
+static enum how how_to_try(const weft__file *file)
+{
+    static const enum how hows[] = {
+        [WEFT__ANY] = FREELY, [WEFT__TCP] = FREELY_TCP, [WEFT__NO_SOCKET] = FREELY_NO_SOCKET};
+    return hows[weft__load_relaxed(&file->kind)]; /* relaxed: its user got the number from us */
+}
+
+static int is_dry(const weft__file *file, const operation *op, ssize_t n)
+{
+    /* relaxed: changed before the event that has let this transfer begin, or another is to come */
+    return op->drains && n > 0 && (size_t)n < op->bytes &&
+           weft__load_relaxed(&file->kind) == WEFT__TCP;
+}
+
+/* The transfer came to an end. */
 static void settle(weft__files *files, weft__file *file, const operation *op, ssize_t n)
 {
-    if (op->is_stream && n > 0 && (size_t)n < op->bytes)
+    if (is_dry(file, op, n))
         return;
     /* relaxed: a hint to those who try, and who waits has seen it lowered before */
     weft__store_relaxed(&file->sides[op->side].may, 1);
@@ -64,20 +84,21 @@ static ssize_t perform_adopted(weft__files *files, weft__file *file, const opera
 {
     weft__side *side = &file->sides[op->side];
     for (;;) {
-        /* relaxed: hints; the wait looks more strictly */
-        if (!weft__load_relaxed(&side->may) && !weft__load_relaxed(&side->gone) &&
-            deadline_ns > WEFT_POLL) {
+        uint32_t gone = weft__load_relaxed(&side->gone); /* relaxed: a hint; the wait is stricter */
+        /* edge file.may (acquire): what kind of file the event has made of it */
+        if (!weft__load_acquire(&side->may) && gone == 0 && deadline_ns > WEFT_POLL) {
             int rc = weft__file_wait(files, file, 1u << op->side, deadline_ns);
             if (rc != 0)
                 return rc;
         }
         /* edge file.may (seq_cst): lowered before the kernel is asked */
         weft__store_seq_cst(&side->may, 0);
-        ssize_t n = op->run(op, file->fd, 1);
+        ssize_t n = op->run(op, file->fd, how_to_try(file));
         if (n != -EAGAIN) {
             settle(files, file, op, n);
             return n;
         }
+        weft__side_is_back(side, gone);
         if (deadline_ns <= WEFT_POLL)
             return -ETIMEDOUT;
     }
@@ -88,22 +109,22 @@ static ssize_t perform_blocking(const operation *op, int fd)
 {
     ssize_t n = -EINTR;
     while (n == -EINTR)
-        weft_blocking n = op->run(op, fd, 1);
+        weft_blocking n = op->run(op, fd, FREELY);
     return n;
 }
 
 static ssize_t perform_foreign(weft__files *files, weft__file *file, const operation *op,
                                int64_t deadline_ns)
 {
-    int is_free = 0;
+    enum how how = CAREFULLY;
     for (;;) {
-        ssize_t n = op->run(op, file->fd, is_free);
+        ssize_t n = op->run(op, file->fd, how);
         if (n != -EAGAIN && n != -EOPNOTSUPP) {
             weft__file_pass_on(files, file, op->side);
             return n;
         }
-        is_free = n == -EOPNOTSUPP;
-        if (deadline_ns <= WEFT_POLL && !is_free)
+        how = n == -EOPNOTSUPP ? FREELY : CAREFULLY;
+        if (deadline_ns <= WEFT_POLL && how == CAREFULLY)
             return -ETIMEDOUT;
         int rc = weft__file_wait(files, file, 1u << op->side, deadline_ns);
         if (rc == -EPERM)
@@ -136,7 +157,7 @@ static int poll_thread(int fd, int events, int64_t deadline_ns)
 
 /* Writing where nobody reads must not kill the process. Workers block the signal for good; a plain
  * thread does meanwhile, and takes away the one it has caused. */
-static ssize_t run_without_sigpipe(const operation *op, int fd, int is_free)
+static ssize_t run_without_sigpipe(const operation *op, int fd, enum how how)
 {
     sigset_t sigpipe;
     sigset_t pending;
@@ -145,9 +166,9 @@ static ssize_t run_without_sigpipe(const operation *op, int fd, int is_free)
     (void)sigaddset(&sigpipe, SIGPIPE);
     (void)sigpending(&pending);
     if (sigismember(&pending, SIGPIPE))
-        return op->run(op, fd, is_free); /* blocked already, and not ours to take away */
+        return op->run(op, fd, how); /* blocked already, and not ours to take away */
     (void)pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
-    ssize_t n = op->run(op, fd, is_free);
+    ssize_t n = op->run(op, fd, how);
     if (n == -EPIPE)
         (void)sigtimedwait(&sigpipe, NULL, &(struct timespec){0});
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -157,21 +178,31 @@ static ssize_t run_without_sigpipe(const operation *op, int fd, int is_free)
 static ssize_t perform_in_thread(const operation *op, int fd, int64_t deadline_ns)
 {
     int events = op->side == WEFT__READ ? POLLIN : POLLOUT;
-    int is_free = 0;
+    enum how how = CAREFULLY;
     for (;;) {
-        ssize_t n = op->side == WEFT__READ ? op->run(op, fd, is_free)
-                                           : run_without_sigpipe(op, fd, is_free);
+        ssize_t n =
+            op->side == WEFT__READ ? op->run(op, fd, how) : run_without_sigpipe(op, fd, how);
         if (n != -EAGAIN && n != -EOPNOTSUPP)
             return n;
         int rc = poll_thread(fd, events, deadline_ns);
         if (rc < 0)
             return rc;
         /* A file that is ready and still will not do without waiting is a regular one. */
-        is_free = n == -EOPNOTSUPP || !is_free;
+        how = n == -EOPNOTSUPP || how == CAREFULLY ? FREELY : CAREFULLY;
     }
 }
 
 /* ---- both ----------------------------------------------------------------------------------- */
+
+#define UNBROKEN_MAX 64 /* transfers without a wait, until others get a turn */
+
+static void leave_turns(weft__file *file)
+{
+    uint32_t unbroken = weft__load_relaxed(&file->unbroken) + 1; /* relaxed: a rough count */
+    weft__store_relaxed(&file->unbroken, unbroken);              /* relaxed: the same */
+    if (unbroken % UNBROKEN_MAX == 0)
+        weft_yield();
+}
 
 static ssize_t perform(const operation *op, int fd, int64_t deadline_ns)
 {
@@ -184,9 +215,12 @@ static ssize_t perform(const operation *op, int fd, int64_t deadline_ns)
     weft__file *file = weft__files_get(files, fd);
     if (file == NULL)
         return -ENOMEM;
-    if (weft__load_relaxed(&file->is_adopted)) /* relaxed: its user got the number from us */
-        return perform_adopted(files, file, op, deadline_ns);
-    return perform_foreign(files, file, op, deadline_ns);
+    /* relaxed: its user got the number from us */
+    ssize_t n = weft__load_relaxed(&file->is_adopted)
+                    ? perform_adopted(files, file, op, deadline_ns)
+                    : perform_foreign(files, file, op, deadline_ns);
+    leave_turns(file);
+    return n;
 }
 
 /* A call's result as ours. EINTR is not worth a thought to callers. */
@@ -196,61 +230,72 @@ static ssize_t perform(const operation *op, int fd, int64_t deadline_ns)
     while (n < 0 && weft__errno_get() == EINTR);                                                   \
     n = n < 0 ? -weft__errno_get() : n
 
-static ssize_t run_read(const operation *op, int fd, int is_free)
+static int flags_of(const operation *op, enum how how)
+{
+    return op->flags | (how == CAREFULLY ? MSG_DONTWAIT : 0);
+}
+
+static ssize_t run_recv(const operation *op, int fd, enum how how)
 {
     ssize_t n;
-    if (is_free) {
-        AS_ERRNO(n, readv(fd, op->buffers, op->count));
-    } else {
+    AS_ERRNO(n, recv(fd, op->buffers->iov_base, op->bytes, flags_of(op, how)));
+    return n;
+}
+
+static ssize_t run_send(const operation *op, int fd, enum how how)
+{
+    ssize_t n;
+    AS_ERRNO(n, send(fd, op->buffers->iov_base, op->bytes, flags_of(op, how) | MSG_NOSIGNAL));
+    return n;
+}
+
+static ssize_t run_recvmsg(const operation *op, int fd, enum how how)
+{
+    ssize_t n;
+    AS_ERRNO(n, recvmsg(fd, op->message, flags_of(op, how)));
+    return n;
+}
+
+static ssize_t run_sendmsg(const operation *op, int fd, enum how how)
+{
+    ssize_t n;
+    AS_ERRNO(n, sendmsg(fd, op->message, flags_of(op, how) | MSG_NOSIGNAL));
+    return n;
+}
+
+/* A socket's own calls are the quicker ones. */
+static ssize_t run_read(const operation *op, int fd, enum how how)
+{
+    ssize_t n;
+    if (how == FREELY_TCP && op->count == 1)
+        return run_recv(op, fd, how);
+    if (how == CAREFULLY) {
         AS_ERRNO(n, preadv2(fd, op->buffers, op->count, -1, RWF_NOWAIT));
+    } else {
+        AS_ERRNO(n, readv(fd, op->buffers, op->count));
     }
     return n;
 }
 
-/* A socket is told not to raise SIGPIPE; what is none says ENOTSOCK. */
-static ssize_t run_write(const operation *op, int fd, int is_free)
+/* A socket is told not to raise SIGPIPE. */
+static ssize_t write_socket(const operation *op, int fd, enum how how)
 {
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)op->buffers,
                              .msg_iovlen = (size_t)op->count};
-    ssize_t n;
-    AS_ERRNO(n, sendmsg(fd, &message, MSG_NOSIGNAL | (is_free ? 0 : MSG_DONTWAIT)));
+    operation whole = {.message = &message};
+    return op->count == 1 ? run_send(op, fd, how) : run_sendmsg(&whole, fd, how);
+}
+
+static ssize_t run_write(const operation *op, int fd, enum how how)
+{
+    ssize_t n = how == FREELY_NO_SOCKET ? -ENOTSOCK : write_socket(op, fd, how);
     if (n != -ENOTSOCK)
         return n;
-    if (is_free) {
-        AS_ERRNO(n, writev(fd, op->buffers, op->count));
-    } else {
+    if (how == CAREFULLY) {
         AS_ERRNO(n, pwritev2(fd, op->buffers, op->count, -1, RWF_NOWAIT));
+    } else {
+        AS_ERRNO(n, writev(fd, op->buffers, op->count));
     }
-    return n;
-}
-
-static ssize_t run_recvmsg(const operation *op, int fd, int is_free)
-{
-    ssize_t n;
-    AS_ERRNO(n, recvmsg(fd, op->message, op->flags | (is_free ? 0 : MSG_DONTWAIT)));
-    return n;
-}
-
-static ssize_t run_sendmsg(const operation *op, int fd, int is_free)
-{
-    ssize_t n;
-    AS_ERRNO(n, sendmsg(fd, op->message, op->flags | MSG_NOSIGNAL | (is_free ? 0 : MSG_DONTWAIT)));
-    return n;
-}
-
-static ssize_t run_recv(const operation *op, int fd, int is_free)
-{
-    ssize_t n;
-    AS_ERRNO(n,
-             recv(fd, op->buffers->iov_base, op->bytes, op->flags | (is_free ? 0 : MSG_DONTWAIT)));
-    return n;
-}
-
-static ssize_t run_send(const operation *op, int fd, int is_free)
-{
-    ssize_t n;
-    AS_ERRNO(n, send(fd, op->buffers->iov_base, op->bytes,
-                     op->flags | MSG_NOSIGNAL | (is_free ? 0 : MSG_DONTWAIT)));
     return n;
 }
 
@@ -262,30 +307,37 @@ static size_t total_bytes(const struct iovec *buffers, int count)
     return bytes;
 }
 
+static ssize_t transfer(int fd, operation *op, const struct iovec *buffers, int count,
+                        int64_t deadline_ns)
+{
+    op->buffers = buffers;
+    op->count = count;
+    op->bytes = count == 1 ? buffers->iov_len : total_bytes(buffers, count);
+    return perform(op, fd, deadline_ns);
+}
+
 ssize_t weft_readv(int fd, const struct iovec *buffers, int count, int64_t deadline_ns)
 {
-    operation op = {.run = run_read, .side = WEFT__READ, .buffers = buffers, .count = count};
-    op.bytes = total_bytes(buffers, count);
-    return perform(&op, fd, deadline_ns);
+    operation op = {.run = run_read, .side = WEFT__READ, .drains = 1};
+    return transfer(fd, &op, buffers, count, deadline_ns);
 }
 
 ssize_t weft_read(int fd, void *buffer, size_t bytes, int64_t deadline_ns)
 {
-    struct iovec whole = {.iov_base = buffer, .iov_len = bytes};
-    return weft_readv(fd, &whole, 1, deadline_ns);
+    operation op = {.run = run_read, .side = WEFT__READ, .drains = 1};
+    return transfer(fd, &op, &(struct iovec){buffer, bytes}, 1, deadline_ns);
 }
 
 ssize_t weft_writev(int fd, const struct iovec *buffers, int count, int64_t deadline_ns)
 {
-    operation op = {.run = run_write, .side = WEFT__WRITE, .buffers = buffers, .count = count};
-    op.bytes = total_bytes(buffers, count);
-    return perform(&op, fd, deadline_ns);
+    operation op = {.run = run_write, .side = WEFT__WRITE};
+    return transfer(fd, &op, buffers, count, deadline_ns);
 }
 
 ssize_t weft_write(int fd, const void *buffer, size_t bytes, int64_t deadline_ns)
 {
-    struct iovec whole = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = bytes};
-    return weft_writev(fd, &whole, 1, deadline_ns);
+    operation op = {.run = run_write, .side = WEFT__WRITE};
+    return transfer(fd, &op, &(struct iovec){(void *)(uintptr_t)buffer, bytes}, 1, deadline_ns);
 }
 
 ssize_t weft_write_all(int fd, const void *buffer, size_t bytes, int64_t deadline_ns)
@@ -319,6 +371,7 @@ ssize_t weft_recv(int fd, void *buffer, size_t bytes, int flags, int64_t deadlin
     struct iovec whole = {.iov_base = buffer, .iov_len = bytes};
     operation op = {.run = run_recv, .side = WEFT__READ, .buffers = &whole, .bytes = bytes};
     op.flags = flags;
+    op.drains = flags == 0; /* a look ahead, for instance, does not */
     return perform(&op, fd, deadline_ns);
 }
 
@@ -345,10 +398,19 @@ ssize_t weft_sendmsg(int fd, const struct msghdr *message, int flags, int64_t de
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
-static ssize_t run_accept(const operation *op, int fd, int is_free)
+static unsigned kind_of(int fd)
+{
+    int protocol = 0;
+    socklen_t length = sizeof protocol;
+    if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0)
+        return protocol == IPPROTO_TCP ? WEFT__TCP : WEFT__ANY;
+    return weft__errno_get() == ENOTSOCK ? WEFT__NO_SOCKET : WEFT__ANY;
+}
+
+static ssize_t run_accept(const operation *op, int fd, enum how how)
 {
     (void)op;
-    (void)is_free; /* a listening socket that blocks has been found ready before */
+    (void)how; /* a listening socket that blocks has been found ready before */
     for (;;) {
         int taken = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (taken >= 0)
@@ -362,8 +424,10 @@ static ssize_t run_accept(const operation *op, int fd, int is_free)
 int weft_accept(int listener, int64_t deadline_ns)
 {
     operation op = {.run = run_accept, .side = WEFT__READ};
+    unsigned kind = WEFT__ANY;
+    int is_adopted = weft__files_know(listener, &kind);
     /* A listening socket of somebody else's may block, and there is no flag against that. */
-    int flags = fcntl(listener, F_GETFL);
+    int flags = is_adopted ? O_NONBLOCK : fcntl(listener, F_GETFL);
     if (flags >= 0 && (flags & O_NONBLOCK) == 0) {
         int ready = weft_poll(listener, POLLIN, deadline_ns);
         if (ready < 0)
@@ -371,7 +435,7 @@ int weft_accept(int listener, int64_t deadline_ns)
     }
     int fd = (int)perform(&op, listener, deadline_ns);
     if (fd >= 0)
-        (void)weft_adopt(fd);
+        (void)weft__files_adopt(fd, is_adopted ? kind : kind_of(fd));
     return fd;
 }
 
@@ -440,14 +504,21 @@ static unsigned sides_of(int events)
 static int look(weft__file *file, int events)
 {
     unsigned sides = sides_of(events);
-    for (unsigned i = 0; i < 2; i++)
-        if ((sides & 1u << i) != 0)
-            /* edge file.may (seq_cst): lowered before the kernel is asked */
-            weft__store_seq_cst(&file->sides[i].may, 0);
+    uint32_t gone[2] = {0, 0};
+    for (unsigned i = 0; i < 2; i++) {
+        if ((sides & 1u << i) == 0)
+            continue;
+        gone[i] = weft__load_relaxed(&file->sides[i].gone); /* relaxed: a hint */
+        /* edge file.may (seq_cst): lowered before the kernel is asked */
+        weft__store_seq_cst(&file->sides[i].may, 0);
+    }
     int ready = ready_now(file->fd, events);
-    for (unsigned i = 0; ready > 0 && i < 2; i++)
-        if ((sides & 1u << i) != 0)
+    for (unsigned i = 0; i < 2; i++) {
+        if (ready == 0)
+            weft__side_is_back(&file->sides[i], gone[i]);
+        else if ((sides & 1u << i) != 0)
             weft__store_relaxed(&file->sides[i].may, 1); /* relaxed: as in settle() */
+    }
     return ready;
 }
 
@@ -480,20 +551,12 @@ int weft_poll(int fd, int events, int64_t deadline_ns)
 
 int weft_adopt(int fd)
 {
-    int rc = 0;
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0)
         return -weft__errno_get();
     if ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
         return -weft__errno_get();
-    weft__files *files = weft__files_self(&rc);
-    if (files == NULL)
-        return rc;
-    weft__file *file = weft__files_get(files, fd);
-    if (file == NULL)
-        return -ENOMEM;
-    weft__file_adopt(file);
-    return 0;
+    return weft__files_adopt(fd, kind_of(fd));
 }
 
 int weft_close(int fd)

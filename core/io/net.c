@@ -6,6 +6,7 @@
 #include <weft/io.h>
 
 #include "hooks.h"
+#include "io/files.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -96,7 +97,8 @@ static int make_socket(int family, int type)
     int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -weft__errno_get();
-    int rc = weft_adopt(fd);
+    int is_tcp = type == SOCK_STREAM && (family == AF_INET || family == AF_INET6);
+    int rc = weft__files_adopt(fd, is_tcp ? WEFT__TCP : WEFT__ANY);
     if (rc == 0)
         return fd;
     (void)close(fd);
@@ -216,11 +218,11 @@ int weft_port(int fd)
 
 /* ---- pairs ---------------------------------------------------------------------------------- */
 
-static int adopt_both(int fds[2], const int made[2])
+static int adopt_both(int fds[2], const int made[2], unsigned kind)
 {
-    int rc = weft_adopt(made[0]);
+    int rc = weft__files_adopt(made[0], kind);
     if (rc == 0)
-        rc = weft_adopt(made[1]);
+        rc = weft__files_adopt(made[1], kind);
     if (rc != 0) {
         (void)weft_close(made[0]);
         (void)weft_close(made[1]);
@@ -234,7 +236,9 @@ static int adopt_both(int fds[2], const int made[2])
 int weft_pipe(int fds[2])
 {
     int made[2];
-    return pipe2(made, O_CLOEXEC | O_NONBLOCK) == 0 ? adopt_both(fds, made) : -weft__errno_get();
+    if (pipe2(made, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -weft__errno_get();
+    return adopt_both(fds, made, WEFT__NO_SOCKET);
 }
 
 int weft_socketpair(int fds[2])
@@ -242,5 +246,5 @@ int weft_socketpair(int fds[2])
     int made[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, made) != 0)
         return -weft__errno_get();
-    return adopt_both(fds, made);
+    return adopt_both(fds, made, WEFT__ANY);
 }

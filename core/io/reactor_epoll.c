@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <weft/atomic.h>
 
-#define EVENTS_MAX 256
+#define EVENTS_MAX 64 /* they lie on the stack of an idle fiber, whose pages stay with it */
 
 typedef struct epoll_files {
     weft__files files;
@@ -38,11 +38,11 @@ static int control(epoll_files *self, int operation, weft__file *file, uint32_t 
 static int arm(weft__files *files, weft__file *file)
 {
     epoll_files *self = (epoll_files *)files;
-    if (file->is_adopted && file->registered)
-        return 0;
     if (file->is_adopted) {
-        file->registered = 1;
-        return control(self, EPOLL_CTL_ADD, file, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+        int rc = control(self, EPOLL_CTL_ADD, file,
+                         EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+        file->registered = rc == 0;
+        return rc;
     }
     uint32_t events = EPOLLONESHOT;
     events |= file->sides[WEFT__READ].first != NULL ? (uint32_t)(EPOLLIN | EPOLLRDHUP) : 0;

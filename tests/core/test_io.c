@@ -598,6 +598,135 @@ static void test_datagrams(void **state)
     everywhere(check_datagrams, NULL);
 }
 
+/* A datagram to nobody comes back as an error, once; it does not mean that the peer is gone. */
+static int check_refused_datagrams(void *arg)
+{
+    (void)arg;
+    char bytes[16];
+    int nobody = weft_udp_bind("127.0.0.1", 0);
+    int fd = weft_udp_bind("127.0.0.1", 0);
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    CHECK(nobody >= 0);
+    CHECK(fd >= 0);
+    CHECK(getsockname(nobody, (struct sockaddr *)&address, &length) == 0);
+    CHECK(weft_connect(fd, (struct sockaddr *)&address, length, SOON) == 0);
+    CHECK(weft_close(nobody) == 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK(weft_recv(fd, bytes, sizeof bytes, 0, weft_in(WEFT_MSEC)) == -ETIMEDOUT);
+        CHECK(weft_send(fd, "anybody?", 8, 0, SOON) == 8);
+        CHECK(weft_recv(fd, bytes, sizeof bytes, 0, SOON) == -ECONNREFUSED);
+        CHECK(weft_poll(fd, POLLIN, weft_in(WEFT_MSEC)) == -ETIMEDOUT);
+    }
+    return weft_close(fd);
+}
+
+static void test_refused_datagrams(void **state)
+{
+    (void)state;
+    everywhere(check_refused_datagrams, NULL);
+}
+
+/* A connected pair of TCP sockets. */
+static int make_tcp_pair(int fds[2])
+{
+    int listener = weft_tcp_listen("127.0.0.1", 0, 1);
+    CHECK(listener >= 0);
+    fds[1] = weft_tcp_connect("127.0.0.1", (unsigned)weft_port(listener), SOON);
+    fds[0] = weft_accept(listener, SOON);
+    CHECK(fds[0] >= 0);
+    CHECK(fds[1] >= 0);
+    return weft_close(listener);
+}
+
+/* A read stops short of urgent data, and there is more behind it. */
+static int check_urgent(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    char buffer[64];
+    CHECK(make_tcp_pair(fds) == 0);
+    for (int i = 0; i < 20; i++) {
+        CHECK(weft_read(fds[0], buffer, sizeof buffer, weft_in(100 * WEFT_USEC)) == -ETIMEDOUT);
+        CHECK(weft_send(fds[1], "before", 6, 0, SOON) == 6);
+        CHECK(weft_send(fds[1], "!", 1, MSG_OOB, SOON) == 1);
+        CHECK(weft_send(fds[1], "behind", 6, 0, SOON) == 6);
+        CHECK(weft_read_all(fds[0], buffer, 12, SOON) == 12);
+        CHECK(memcmp(buffer, "beforebehind", 12) == 0);
+    }
+    return close_pair(fds);
+}
+
+static void test_a_read_stops_at_urgent_data(void **state)
+{
+    (void)state;
+    everywhere(check_urgent, NULL);
+}
+
+/* What a reset looks like: those who wait hear of it, and so does who comes later. */
+static int check_reset(void *arg)
+{
+    (void)arg;
+    struct linger at_once = {.l_onoff = 1};
+    for (int i = 0; i < 20; i++) {
+        int fds[2];
+        int answers = 0;
+        char byte;
+        CHECK(make_tcp_pair(fds) == 0);
+        CHECK(setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
+        weft_scope(group)
+        {
+            CHECK(weft_go(&group, read_one, fds[0], &answers, -ECONNRESET) == 0);
+            CHECK(weft_sleep(weft_in(i * 20 * WEFT_USEC)) == 0);
+            CHECK(weft_close(fds[1]) == 0);
+        }
+        CHECK(answers == 1);
+        CHECK(weft_read(fds[0], &byte, 1, SOON) == 0);
+        CHECK(weft_write(fds[0], "?", 1, SOON) == -EPIPE);
+        CHECK(weft_close(fds[0]) == 0);
+    }
+    return 0;
+}
+
+static void test_a_peer_that_resets(void **state)
+{
+    (void)state;
+    on_workers(check_reset, NULL);
+}
+
+/* Who reads what never ends leaves the only worker to others as well. */
+WEFT_FIBER(read_zeros, int, fd, int *, is_over)
+{
+    char buffer[16];
+    while (!weft__load_relaxed(is_over))
+        if (weft_read(fd, buffer, sizeof buffer, SOON) <= 0)
+            break;
+}
+
+static int check_turns(void *arg)
+{
+    (void)arg;
+    int is_over = 0;
+    int fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
+    CHECK(fd >= 0);
+    CHECK(weft_adopt(fd) == 0);
+    weft_scope(group)
+    {
+        for (int i = 0; i < 4; i++)
+            CHECK(weft_go(&group, read_zeros, fd, &is_over) == 0);
+        for (int i = 0; i < 5; i++)
+            CHECK(weft_sleep(weft_in(50 * WEFT_USEC)) == 0);
+        weft__store_relaxed(&is_over, 1);
+    }
+    return weft_close(fd);
+}
+
+static void test_a_busy_file_leaves_turns_to_others(void **state)
+{
+    (void)state;
+    on_workers(check_turns, NULL);
+}
+
 /* ---- regions that block --------------------------------------------------------------------- */
 
 WEFT_FIBER(count_up, int *, count)
@@ -678,6 +807,10 @@ int main(void)
         cmocka_unit_test(test_regular_files),
         cmocka_unit_test(test_servers_and_clients),
         cmocka_unit_test(test_datagrams),
+        cmocka_unit_test(test_refused_datagrams),
+        cmocka_unit_test(test_a_read_stops_at_urgent_data),
+        cmocka_unit_test(test_a_peer_that_resets),
+        cmocka_unit_test(test_a_busy_file_leaves_turns_to_others),
         cmocka_unit_test(test_a_blocked_thread_lends_its_worker),
         cmocka_unit_test(test_many_regions_at_once),
     };
