@@ -72,8 +72,15 @@ static void enter_all(weft__files *files)
     (void)pthread_mutex_lock(&all_lock);
     files->next = all;
     all = files;
+    files->fork_count = weft__fork_count();
     weft__store_relaxed(&all_count, all_count + 1); /* relaxed: see weft__files_close() */
     (void)pthread_mutex_unlock(&all_lock);
+}
+
+/* A forked child has its parent's files before its eyes, and must leave them alone. */
+static int is_ours(const weft__files *files)
+{
+    return files->fork_count == weft__fork_count();
 }
 
 static void leave_all(const weft__files *files)
@@ -91,7 +98,6 @@ static void leave_all(const weft__files *files)
 
 void weft__files_free(weft__files *files)
 {
-    leave_all(files);
     for (unsigned i = 0; i < WEFT__FILE_CHUNKS; i++)
         weft__free(files->chunks[i]);
     weft__free(files);
@@ -201,12 +207,36 @@ void weft__file_rearm(weft__files *files, weft__file *file)
     unlock_file(file);
 }
 
+void weft__file_unwatched(weft__files *files, weft__file *file, uint32_t registered)
+{
+    lock_file(file);
+    if (file->registered == registered) {
+        /* edge file.held (release): the kernel has let go of it */
+        weft__store_release(&file->registered, 0);
+        if (file->sides[WEFT__READ].first != NULL || file->sides[WEFT__WRITE].first != NULL)
+            (void)files->arm(files, file); /* as in weft__file_rearm() */
+    }
+    unlock_file(file);
+}
+
 static void make_runnable(weft_task *chain)
 {
     while (chain != NULL) {
         weft_task *next = chain->prev_;
         weft__fiber_ready((weft__fiber *)(void *)chain);
         chain = next;
+    }
+}
+
+/* Nobody waits for the file. Return when the kernel has let go of it. */
+static void await_forgotten(weft__files *files, weft__file *file)
+{
+    /* edge file.held (acquire): the kernel has let go of it */
+    for (unsigned round = 1; weft__load_acquire(&file->registered) != 0; round++) {
+        make_runnable(files->reactor.poll(&files->reactor, WEFT_POLL));
+        weft__relax();
+        if (round % RELAX_ROUNDS == 0)
+            (void)sched_yield(); /* the thread that has to let go may need our processor */
     }
 }
 
@@ -268,7 +298,7 @@ static unsigned leave(file_wait *self)
 static int enlist(file_wait *self)
 {
     weft__file *file = self->file;
-    if (file->generation != self->generation) {
+    if (file->generation != self->generation || file->generation % 2 != 0) {
         self->rc = -EBADF;
         return 0;
     }
@@ -299,19 +329,44 @@ static int commit_file(weft__waiter *waiter, void *arg)
     return is_waiting;
 }
 
+/* The lock is held. A file of somebody else's must not be held open when nobody waits for it. */
+static int forget_foreign(weft__files *files, weft__file *file)
+{
+    if (!files->holds_open || file->is_adopted || file->registered == 0 ||
+        file->sides[WEFT__READ].first != NULL || file->sides[WEFT__WRITE].first != NULL)
+        return 0;
+    files->forget(files, file);
+    return 1;
+}
+
+/* That of the file which has the number now; who closes the one before may not have said so yet. */
+static uint32_t generation_of(weft__file *file)
+{
+    uint32_t generation = weft__load_relaxed(&file->generation); /* relaxed: looked at later */
+    if (generation % 2 == 0)
+        return generation;
+    lock_file(file);
+    generation = file->generation;
+    unlock_file(file);
+    return generation;
+}
+
 int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_t deadline_ns)
 {
     weft__waiter waiter;
     file_wait self = {.files = files, .file = file, .sides = sides};
-    self.generation = weft__load_relaxed(&file->generation); /* relaxed: checked under the lock */
-    weft__store_relaxed(&file->unbroken, 0);                 /* relaxed: a rough count */
+    self.generation = generation_of(file);
+    weft__store_relaxed(&file->unbroken, 0); /* relaxed: a rough count */
     int rc = weft__wait_until(&waiter, commit_file, &self, deadline_ns);
     if (rc != 0 || (sides & (sides - 1)) != 0) {
         lock_file(file);
         unsigned found = leave(&self);
+        int is_forgotten = forget_foreign(files, file);
         unlock_file(file);
         if (rc != 0 && found != sides)
             weft__wait_woken(&waiter);
+        if (is_forgotten)
+            await_forgotten(files, file);
     }
     if (rc == 0 && self.rc == 0 && weft__load_relaxed(&file->generation) != self.generation)
         return -EBADF; /* relaxed: who closed it has woken us since */
@@ -320,6 +375,24 @@ int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_
 
 /* ---- adopting and closing ------------------------------------------------------------------- */
 
+/* What the number was before may have been watched in another way. */
+static void stop_watching(weft__files *files, weft__file *file)
+{
+    lock_file(file);
+    files->forget(files, file);
+    unlock_file(file);
+    await_forgotten(files, file);
+}
+
+void weft__files_retire(weft__files *files)
+{
+    leave_all(files);
+    for (unsigned i = 0; is_ours(files) && i < WEFT__FILE_CHUNKS; i++)
+        for (unsigned j = 0; files->chunks[i] != NULL && j < WEFT__FILE_CHUNK; j++)
+            if (files->chunks[i][j].registered != 0)
+                stop_watching(files, &files->chunks[i][j]);
+}
+
 static void adopt(weft__file *file, unsigned kind)
 {
     lock_file(file);
@@ -327,7 +400,6 @@ static void adopt(weft__file *file, unsigned kind)
         weft__store_relaxed(&file->sides[i].may, 1);  /* relaxed: its user has yet to hear of it */
         weft__store_relaxed(&file->sides[i].gone, 0); /* relaxed: the same */
     }
-    file->registered = 0;
     weft__store_relaxed(&file->kind, kind);    /* relaxed: its user got the number from us */
     weft__store_relaxed(&file->is_adopted, 1); /* relaxed: the same */
     unlock_file(file);
@@ -342,6 +414,8 @@ int weft__files_adopt(int fd, unsigned kind)
     weft__file *file = weft__files_get(files, fd);
     if (file == NULL)
         return -ENOMEM;
+    if (weft__load_relaxed(&file->registered) != 0) /* relaxed: its user got the number from us */
+        stop_watching(files, file);
     adopt(file, kind);
     return 0;
 }
@@ -357,16 +431,30 @@ int weft__files_know(int fd, unsigned *kind)
     return 1;
 }
 
-/* The lock is held: the descriptor is none of ours any more. */
+/* Nobody waits for the file any more, nobody will until it is closed, and it is not watched. */
 static void let_go(weft__files *files, weft__file *file, weft_task **chain)
 {
+    lock_file(file);
     weft__store_relaxed(&file->generation, file->generation + 1); /* relaxed: under the lock */
     for (unsigned i = 0; i < 2; i++)
         while (file->sides[i].first != NULL)
             wake_first(files, &file->sides[i], chain);
-    files->forget(files, file);
     weft__store_relaxed(&file->is_adopted, 0); /* relaxed: under the lock */
-    file->registered = 0;
+    if (file->registered != 0)
+        files->forget(files, file);
+    unlock_file(file);
+    await_forgotten(files, file);
+}
+
+/* Close the descriptor, if there is one to close: 0 or a negative errno. From then on the number
+ * may be somebody else's, who has to wait for the lock until we have said so. */
+static int set_closed(weft__file *file, int fd)
+{
+    lock_file(file);
+    int rc = fd >= 0 && close(fd) != 0 ? -weft__errno_get() : 0;
+    weft__store_relaxed(&file->generation, file->generation + 1); /* relaxed: under the lock */
+    unlock_file(file);
+    return rc;
 }
 
 /* In all runtimes but `own`. */
@@ -375,11 +463,10 @@ static void let_go_elsewhere(const weft__files *own, int fd, weft_task **chain)
     (void)pthread_mutex_lock(&all_lock);
     for (weft__files *files = all; files != NULL; files = files->next) {
         weft__file *file = files != own ? weft__files_find(files, fd) : NULL;
-        if (file == NULL)
+        if (file == NULL || !is_ours(files))
             continue;
-        lock_file(file);
         let_go(files, file, chain);
-        unlock_file(file);
+        (void)set_closed(file, -1);
     }
     (void)pthread_mutex_unlock(&all_lock);
 }
@@ -393,15 +480,15 @@ int weft__files_close(int fd)
     weft__file *file = files != NULL ? weft__files_find(files, fd) : NULL;
     weft_task *chain = NULL;
     /* relaxed: a runtime that could know the descriptor has had its first wait before */
-    if (weft__load_relaxed(&all_count) > (files != NULL))
+    if (weft__load_relaxed(&all_count) > (uint32_t)(files != NULL))
         let_go_elsewhere(files, fd, &chain);
-    if (file != NULL) {
-        lock_file(file);
-        let_go(files, file, &chain);
-    }
-    int rc = close(fd) == 0 ? 0 : -weft__errno_get();
     if (file != NULL)
-        unlock_file(file); /* only now may anybody wait for the number again */
+        let_go(files, file, &chain);
+    int rc = 0;
+    if (file != NULL)
+        rc = set_closed(file, fd);
+    else if (close(fd) != 0)
+        rc = -weft__errno_get();
     make_runnable(chain);
     return rc;
 }
@@ -410,7 +497,9 @@ int weft__files_close(int fd)
 
 static weft__files *make_files(weft_runtime *runtime, int *rc)
 {
-    weft__files *files = weft__files_epoll_new(rc);
+    weft__files *files = runtime->is_uring ? weft__files_uring_new(rc) : weft__files_epoll_new(rc);
+    if (files == NULL && runtime->is_uring)
+        files = weft__files_epoll_new(rc); /* it was there when the runtime was made, but now? */
     if (files == NULL)
         return NULL;
     enter_all(files);

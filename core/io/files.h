@@ -39,8 +39,8 @@ typedef struct weft__file {
     uint32_t lock;       /* guards what is below, but for `may` */
     uint32_t is_adopted; /* others read it */
     uint32_t kind;       /* of an adopted one; others read it */
-    uint32_t generation; /* closed so many times */
-    uint32_t registered; /* what the reactor has been told; its own */
+    uint32_t generation; /* closed half as many times; odd: it is being closed */
+    uint32_t registered; /* the reactor's: not 0, the kernel watches the file, or still holds it */
     uint32_t unbroken;   /* transfers since somebody had to wait; not under the lock */
     weft__side sides[2];
 } weft__file;
@@ -57,9 +57,13 @@ struct weft__files {
     /* The file's lock is held. Watch it for those who wait: 0 or a negative errno. An adopted file
      * is watched from the first time on; then it is `registered`. */
     int (*arm)(weft__files *files, weft__file *file);
-    /* The file's lock is held, the descriptor is about to be closed. */
+    /* The file's lock is held, and nobody waits: watch it no longer. It may be that `registered`
+     * becomes 0 only later, by a poll. */
     void (*forget)(weft__files *files, weft__file *file);
 
+    int holds_open; /* what is watched stays open, also when its descriptor is closed */
+
+    uint64_t fork_count;                   /* of the process that it belongs to */
     weft__files *next;                     /* of all runtimes */
     weft__file *chunks[WEFT__FILE_CHUNKS]; /* made when needed, kept */
 };
@@ -96,6 +100,14 @@ void weft__file_event(weft__files *files, weft__file *file, unsigned events, wef
 
 /* For reactors: those who still wait have to be armed for once more. */
 void weft__file_rearm(weft__files *files, weft__file *file);
+
+/* For reactors: if `registered` is this, the kernel watches the file no longer. Those who wait are
+ * armed for once more. */
+void weft__file_unwatched(weft__files *files, weft__file *file, uint32_t registered);
+
+/* For reactors that are about to end: nobody who closes a file will ask them any more, and they
+ * watch none. */
+void weft__files_retire(weft__files *files);
 
 /* Wait until one of the `sides` (1 << WEFT__READ …) may be ready: 0; -ETIMEDOUT, -ECANCELED; -EBADF
  * closed meanwhile; -EPERM a file that is always ready, in its own way; other errors of the kernel.

@@ -35,26 +35,36 @@ static int control(epoll_files *self, int operation, weft__file *file, uint32_t 
     return epoll_ctl(self->epoll_fd, operation, file->fd, &event) == 0 ? 0 : -errno;
 }
 
+static void set_registered(weft__file *file, int is_registered)
+{
+    /* edge file.held (release): if not, the kernel has let go of it */
+    weft__store_release(&file->registered, (uint32_t)is_registered);
+}
+
 static int arm(weft__files *files, weft__file *file)
 {
     epoll_files *self = (epoll_files *)files;
     if (file->is_adopted) {
         int rc = control(self, EPOLL_CTL_ADD, file,
                          EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET);
-        file->registered = rc == 0;
+        set_registered(file, rc == 0);
         return rc;
     }
     uint32_t events = EPOLLONESHOT;
     events |= file->sides[WEFT__READ].first != NULL ? (uint32_t)(EPOLLIN | EPOLLRDHUP) : 0;
     events |= file->sides[WEFT__WRITE].first != NULL ? (uint32_t)EPOLLOUT : 0;
     int rc = control(self, EPOLL_CTL_MOD, file, events);
-    return rc == -ENOENT ? control(self, EPOLL_CTL_ADD, file, events) : rc;
+    if (rc == -ENOENT)
+        rc = control(self, EPOLL_CTL_ADD, file, events);
+    set_registered(file, rc == 0);
+    return rc;
 }
 
 static void forget(weft__files *files, weft__file *file)
 {
     /* Closing would do, unless the file is open under another number as well. */
     (void)control((epoll_files *)files, EPOLL_CTL_DEL, file, 0);
+    set_registered(file, 0);
 }
 
 /* ---- hearing from it ------------------------------------------------------------------------ */
@@ -128,6 +138,7 @@ static void kick_epoll(weft__reactor *reactor)
 static void destroy_epoll(weft__reactor *reactor)
 {
     epoll_files *self = (epoll_files *)(void *)reactor;
+    weft__files_retire(&self->files);
     (void)close(self->kick_fd);
     (void)close(self->epoll_fd);
     weft__files_free(&self->files);

@@ -139,6 +139,7 @@ static void copy_settings(weft_info *info, const struct weft__settings *s)
     info->stack_bytes = s->stack_bytes;
     info->wait = s->wait;
     info->spin_ns = s->spin_ns;
+    info->uses_io_uring = s->is_uring;
     info->bind = s->bind;
 }
 

@@ -28,4 +28,8 @@ struct weft__reactor {
     uint32_t polling; /* 1 while a worker polls without waiting: one is enough */
 };
 
+/* Whether there can be a reactor on io_uring: 0; -ENOTSUP weft was built without; why the kernel
+ * refuses. */
+int weft__uring_probe(void);
+
 #endif

@@ -121,6 +121,7 @@ static void apply_settings(weft_runtime *runtime, const struct weft__settings *s
     (void)pthread_mutex_init(&runtime->threads_lock, NULL);
     runtime->hang = settings->hang;
     runtime->dump_signal = settings->dump_signal;
+    runtime->is_uring = settings->is_uring;
     runtime->float_mode = weft__float_mode();
     weft__injector_init(&runtime->injector);
     weft__fiber_pool_init(&runtime->fibers, settings->stack_bytes, weft__fiber_main, runtime);

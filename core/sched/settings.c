@@ -22,6 +22,7 @@
 #include "sched/settings.h"
 
 #include "debug/check.h"
+#include "sched/reactor.h"
 
 #include <weft/atomic.h>
 
@@ -49,6 +50,7 @@ const char *const weft__variable_name[WEFT__VARIABLES] = {
     [WEFT__PLACES] = "WEFT_PLACES",
     [WEFT__CHECK] = "WEFT_CHECK",
     [WEFT__DUMP_SIGNAL] = "WEFT_DUMP_SIGNAL",
+    [WEFT__IO] = "WEFT_IO",
     [WEFT__DISPLAY_ENV] = "WEFT_DISPLAY_ENV",
 };
 
@@ -71,6 +73,8 @@ static const struct word bind_words[] = {
     {"false", WEFT_BIND_FALSE}, {"close", WEFT_BIND_CLOSE}, {"spread", WEFT_BIND_SPREAD},
     {"true", WEFT_BIND_CLOSE},  {"primary", BIND_PRIMARY},  {"master", BIND_PRIMARY},
 };
+
+static const struct word io_words[] = {{"auto", 0}, {"epoll", 0}, {"uring", 1}};
 
 static const struct word switch_words[] = {
     {"1", 1}, {"true", 1}, {"yes", 1}, {"verbose", 1}, {"0", 0}, {"false", 0}, {"no", 0},
@@ -494,6 +498,33 @@ static void resolve_dump_signal(struct resolution *r)
         r->out->checks |= WEFT__CHECK_STAMP;
 }
 
+/* Epoll unless told otherwise: it is the faster one, and asks nothing of the threads. */
+static void resolve_io(struct resolution *r)
+{
+    const char *value = look_up(r, WEFT__IO, false);
+    const char *rest = value;
+    int index = value != NULL ? parse_word(&rest, io_words, LENGTH(io_words)) : 0;
+    int rc = 0;
+
+    r->out->is_uring = false;
+    if (value == NULL)
+        return;
+    if (index < 0 || rest != NULL) {
+        note(r, WEFT__IO, "not auto, epoll or uring; using epoll");
+        reject(r, WEFT__IO);
+        return;
+    }
+    if (io_words[index].value == 1)
+        rc = weft__uring_probe();
+    r->out->is_uring = io_words[index].value == 1 && rc == 0;
+    if (rc == 0)
+        return;
+    note(r, WEFT__IO, "%s (%s); using epoll",
+         rc == -ENOTSUP ? "weft was built without liburing" : "the kernel refuses it",
+         strerrorname_np(-rc));
+    reject(r, WEFT__IO);
+}
+
 static void resolve_display(struct resolution *r)
 {
     const char *value = look_up(r, WEFT__DISPLAY_ENV, false);
@@ -551,6 +582,7 @@ int weft__settings_inspect(const weft_config *config, const char *root, struct w
     resolve_spin(&r);
     resolve_check(&r);
     resolve_dump_signal(&r);
+    resolve_io(&r);
     resolve_display(&r);
     return 0;
 }
@@ -613,6 +645,7 @@ static WEFT__NOINLINE void display(const struct weft__settings *s)
                  "  WEFT_PLACES = '%.400s%s'\n"
                  "  WEFT_CHECK = '%s%s%s'\n"
                  "  WEFT_DUMP_SIGNAL = '%s'\n"
+                 "  WEFT_IO = '%s'\n"
                  "WEFT DISPLAY ENVIRONMENT END\n",
                  WEFT_VERSION_MAJOR, WEFT_VERSION_MINOR, WEFT_VERSION_PATCH, s->workers,
                  s->workers_why, s->stack_bytes >> 10, weft__wait_policy_name(s->wait),
@@ -621,7 +654,8 @@ static WEFT__NOINLINE void display(const struct weft__settings *s)
                  s->places.kind == WEFT__PLACES_LIST ? s->places.list : kinds[s->places.kind],
                  count, s->report_overflow ? "stack" : "",
                  s->report_overflow && checks[0] != '\0' ? "," : "", checks,
-                 s->dump_signal != 0 ? sigabbrev_np(s->dump_signal) : ""));
+                 s->dump_signal != 0 ? sigabbrev_np(s->dump_signal) : "",
+                 s->is_uring ? "uring" : "epoll"));
 }
 
 int weft__settings_resolve(const weft_config *config, struct weft__settings *out)

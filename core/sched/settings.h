@@ -22,6 +22,7 @@ struct weft__settings {
     weft_hang_policy hang;      /* never WEFT_HANG_DEFAULT */
     int dump_signal;            /* 0: none */
     unsigned checks;            /* of debug/check.h */
+    bool is_uring;              /* wait for files by io_uring, not by epoll */
     struct weft__places places; /* what workers are bound to, if `bind` says so */
     struct weft__limits limits; /* what the machine offers */
 };
@@ -36,6 +37,7 @@ enum weft__variable {
     WEFT__PLACES,
     WEFT__CHECK,
     WEFT__DUMP_SIGNAL,
+    WEFT__IO,
     WEFT__DISPLAY_ENV,
     WEFT__VARIABLES,
 };

@@ -127,6 +127,7 @@ struct weft_runtime {
     weft_runtime *next_runtime; /* in the list of all: debug/registry.c */
     weft_hang_policy hang;      /* never WEFT_HANG_DEFAULT */
     int dump_signal;            /* not blocked in workers; 0: none */
+    int is_uring;               /* its reactor will be on io_uring */
     uint64_t float_mode;        /* of the thread that created it, hence of its workers */
     uint32_t stopping;
     uint32_t runs;        /* weft_runtime_run() calls in progress */

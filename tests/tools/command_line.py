@@ -82,7 +82,7 @@ class Info(unittest.TestCase):
         self.assertEqual(facts["page_bytes"], os.sysconf("SC_PAGESIZE"))
         self.assertIn(os.uname().release, facts["kernel"])
         self.assertEqual(facts["quota_cpus"] == 0, facts["quota_file"] == "")
-        self.assertFalse(facts["has_reactor"])
+        self.assertFalse(facts["uses_io_uring"])
         self.assertEqual(facts["stack_bytes"], 256 << 10)
         self.assertTrue(all(v["state"] == "unset" and v["value"] is None
                             for v in facts["variables"]))
@@ -94,7 +94,7 @@ class Info(unittest.TestCase):
         facts = info()
         self.assertIn(f"workers      {facts['workers']}, because {facts['workers_why']}\n", text)
         for word in ("CPUs ", "quota ", "topology ", "stacks ", "membarrier ", "reactor ",
-                     "weft does not use a reactor yet", "allocator ", "kernel ", "environment"):
+                     "weft uses epoll", "allocator ", "kernel ", "environment"):
             self.assertIn(word, text)
         for name in (v["name"] for v in facts["variables"]):
             self.assertIn(name, text)

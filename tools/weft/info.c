@@ -41,6 +41,7 @@ const char info_help[] =
     "                    migrate: move fibers to another thread at every wait\n"
     "  WEFT_DUMP_SIGNAL  QUIT, USR1, ...: this signal makes the program write to stderr\n"
     "                    what all workers and fibers do\n"
+    "  WEFT_IO           epoll or uring: how workers wait for files (auto: epoll)\n"
     "  WEFT_DISPLAY_ENV  1: print what holds when a runtime is created\n";
 
 static const char *wait_name(weft_wait_policy wait)
@@ -123,7 +124,7 @@ static void print_system(const weft_info *info)
     printf("\nmembarrier   %s\n", info->has_membarrier ? "private expedited" : "not available");
     printf("reactor      kernel: epoll %s, io_uring %s; %s\n", yes_no(info->has_epoll),
            yes_no(info->has_io_uring),
-           info->has_reactor ? "used by weft" : "weft does not use a reactor yet");
+           info->uses_io_uring ? "weft uses io_uring" : "weft uses epoll");
     printf("allocator    %s\n", info->allocator);
     printf("kernel       %s, pages of %zu bytes, max_map_count %lld\n", info->kernel,
            info->page_bytes, (long long)info->max_map_count);
@@ -244,7 +245,7 @@ static void json_system(const weft_info *info)
     json_flag("has_membarrier", info->has_membarrier);
     json_flag("has_epoll", info->has_epoll);
     json_flag("has_io_uring", info->has_io_uring);
-    json_flag("has_reactor", info->has_reactor);
+    json_flag("uses_io_uring", info->uses_io_uring);
 }
 
 static void json_variables(const weft_info *info)

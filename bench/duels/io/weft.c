@@ -6,6 +6,7 @@
 #include "echo.h"
 
 #include <weft/fiber.h>
+#include <weft/info.h>
 #include <weft/io.h>
 #include <weft/runtime.h>
 
@@ -37,11 +38,22 @@ static int serve_all(void *unused)
     return 2;
 }
 
+/* True if weft will wait with what the option names. */
+static int choose_reactor(const char *option)
+{
+    static weft_info info;
+    int is_uring = strcmp(option, "--uring") == 0;
+    if (!is_uring && strcmp(option, "--epoll") != 0)
+        return 0;
+    setenv("WEFT_IO", option + 2, 1);
+    return weft_system_info(&info) == 0 && info.uses_io_uring == is_uring;
+}
+
 int main(int argc, char **argv)
 {
     const weft_config config = {.workers = 1};
-    if (argc < 2 || strcmp(argv[1], "--epoll") != 0)
-        duel_fail(2, "usage: %s --epoll [--list]", argv[0]);
+    if (argc < 2 || !choose_reactor(argv[1]))
+        duel_fail(2, "usage: %s --epoll | --uring [--list]", argv[0]);
     if (echo_listed(argc - 1, argv + 1, weft_version()))
         return 0;
     return weft_run(serve_all, NULL, &config);

@@ -72,7 +72,7 @@ typedef struct weft_info {
     int has_membarrier; /* nonzero: thieves can interrupt a long leaf without a cost to its owner */
     int has_epoll;      /* nonzero: the kernel offers it */
     int has_io_uring;   /* nonzero: the kernel offers it and lets us */
-    int has_reactor;    /* nonzero: weft itself waits for input and output; 0 in this version */
+    int uses_io_uring;  /* nonzero: weft would wait for files by it; else by epoll */
 
     unsigned variable_count; /* ours, then others that begin with WEFT_ */
     weft_info_variable variables[WEFT_INFO_VARIABLES_MAX];

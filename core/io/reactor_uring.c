@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* reactor_uring.c — files watched by polls on an io_uring(7).
+ *
+ * Adopted files have one poll that fires again and again, at each edge. Others get one for each
+ * wait. What fires lies in memory, so looking without waiting needs no system call.
+ *
+ * A poll keeps its file open, so it has to be over before the file is closed, and when nobody waits
+ * any longer for a file that is not ours. It ends in the thread that began it, a little later than
+ * it is told to: `registered` is its number until its last answer is here.
+ *
+ * One at a time takes answers out of the ring: whoever waits, for as long as it waits. So an answer
+ * that ends its sleep cannot be taken away by others, who leave it to the sleeper and go on.
+ *
+ * Rejected: transfers instead of polls. They save system calls, but the kernel goes on with one
+ * after its caller has given up, and a buffer must not be touched then: each would have to wait for
+ * the end of its cancellation. Rejected, too: having the kernel defer its part until the thread
+ * that began a poll comes by (IORING_SETUP_COOP_TASKRUN, _DEFER_TASKRUN): it may compute for long,
+ * while others are idle. */
+#include "io/files.h"
+
+#include "hooks.h"
+
+#include <errno.h>
+
+#ifdef WEFT_HAVE_LIBURING
+
+#include <liburing.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <weft/atomic.h>
+
+#define SUBMISSIONS 64
+#define COMPLETIONS 4096
+#define ANSWERS_MAX 64 /* at a time */
+#define RELAX_ROUNDS 64
+
+/* Answers that belong to no file. */
+#define NOTHING (UINT64_MAX - 1)
+
+typedef struct uring_files {
+    weft__files files;
+    struct io_uring ring;
+    uint32_t submitting; /* a lock: who holds it fills the submission queue, and submits */
+    uint32_t taking;     /* a lock: who holds it takes answers out of the completion queue */
+    uint32_t kicked;     /* and nobody has waited since */
+    uint32_t ticket;     /* of the last poll; under `submitting` */
+} uring_files;
+
+/* ---- locks ---------------------------------------------------------------------------------- */
+
+static int try_lock(uint32_t *lock)
+{
+    uint32_t free = 0;
+    /* edge uring.lock (acquire): the queue as the last holder left it */
+    return weft__cas_acquire(lock, &free, 1);
+}
+
+static void lock_queue(uint32_t *lock)
+{
+    for (unsigned round = 1; !try_lock(lock); round++) {
+        weft__relax();
+        if (round % RELAX_ROUNDS == 0)
+            (void)sched_yield(); /* the holder may have lost its processor */
+    }
+}
+
+static void unlock_queue(uint32_t *lock)
+{
+    /* edge uring.lock (release): the queue as we leave it */
+    weft__store_release(lock, 0);
+}
+
+/* ---- telling the kernel: `submitting` is held ----------------------------------------------- */
+
+/* Each submission goes out at once, so there is room for one. */
+static int submit(uring_files *self, struct io_uring_sqe *sqe)
+{
+    int rc;
+    do
+        rc = io_uring_submit(&self->ring);
+    while (rc == -EINTR);
+    if (rc >= 1)
+        return 0;
+    io_uring_prep_nop(sqe); /* it goes out with the next */
+    io_uring_sqe_set_data64(sqe, NOTHING);
+    return rc < 0 ? rc : -EAGAIN;
+}
+
+/* The poll's number tells its answers from those of others on the same descriptor. */
+static uint64_t name_of(const weft__file *file, uint32_t ticket)
+{
+    return (uint64_t)ticket << 32 | (uint32_t)file->fd;
+}
+
+static int begin_poll(uring_files *self, weft__file *file, unsigned events)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+    uint32_t ticket = ++self->ticket;
+    if (sqe == NULL)
+        return -EAGAIN;
+    if (ticket == 0)
+        ticket = ++self->ticket;
+    if (file->is_adopted)
+        io_uring_prep_poll_multishot(sqe, file->fd, events);
+    else
+        io_uring_prep_poll_add(sqe, file->fd, events);
+    io_uring_sqe_set_data64(sqe, name_of(file, ticket));
+    /* relaxed: before the submission, hence before the answer */
+    weft__store_relaxed(&file->registered, ticket);
+    int rc = submit(self, sqe);
+    if (rc != 0)
+        weft__store_relaxed(&file->registered, 0); /* relaxed: the same */
+    return rc;
+}
+
+static void end_poll(uring_files *self, const weft__file *file)
+{
+    uint32_t ticket = weft__load_relaxed(&file->registered); /* relaxed: under the file's lock */
+    if (ticket == 0)
+        return;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+    if (sqe == NULL)
+        return;
+    io_uring_prep_cancel64(sqe, name_of(file, ticket), 0); /* also while it fires */
+    io_uring_sqe_set_data64(sqe, NOTHING);
+    (void)submit(self, sqe); /* if not, it has to end by itself */
+}
+
+/* A disk is always ready, and never without waiting. */
+static int is_disk(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISBLK(status.st_mode));
+}
+
+static int arm(weft__files *files, weft__file *file)
+{
+    uring_files *self = (uring_files *)files;
+    unsigned events = POLLIN | POLLPRI | POLLOUT | POLLRDHUP;
+    if (!file->is_adopted) {
+        if (is_disk(file->fd))
+            return -EPERM;
+        events = file->sides[WEFT__READ].first != NULL ? POLLIN | POLLRDHUP : 0;
+        events |= file->sides[WEFT__WRITE].first != NULL ? POLLOUT : 0;
+    }
+    lock_queue(&self->submitting);
+    end_poll(self, file); /* it may belong to what the descriptor was before */
+    int rc = begin_poll(self, file, events);
+    unlock_queue(&self->submitting);
+    return rc;
+}
+
+static void forget(weft__files *files, weft__file *file)
+{
+    uring_files *self = (uring_files *)files;
+    lock_queue(&self->submitting);
+    end_poll(self, file);
+    unlock_queue(&self->submitting);
+}
+
+/* ---- hearing from it: `taking` is held ------------------------------------------------------ */
+
+static void hear(uring_files *self, const struct io_uring_cqe *cqe, weft_task **chain)
+{
+    uint32_t ticket = (uint32_t)(cqe->user_data >> 32);
+    weft__file *file = weft__files_find(&self->files, (int)(uint32_t)cqe->user_data);
+    /* relaxed: a hint; an answer that is taken for another's says only that it may be ready */
+    if (cqe->user_data == NOTHING || file == NULL ||
+        weft__load_relaxed(&file->registered) != ticket)
+        return;
+    if (cqe->res != -ECANCELED)
+        weft__file_event(&self->files, file, cqe->res < 0 ? POLLNVAL : (unsigned)cqe->res, chain);
+    if ((cqe->flags & IORING_CQE_F_MORE) == 0)
+        weft__file_unwatched(&self->files, file, ticket);
+}
+
+static void hear_all(uring_files *self, weft_task **chain)
+{
+    struct io_uring_cqe *answers[ANSWERS_MAX];
+    unsigned count;
+    while ((count = io_uring_peek_batch_cqe(&self->ring, answers, ANSWERS_MAX)) > 0) {
+        for (unsigned i = count; i-- > 0;) /* the chain's first runs first */
+            hear(self, answers[i], chain);
+        io_uring_cq_advance(&self->ring, count);
+    }
+}
+
+/* Not liburing's own waits: they submit what is in the submission queue, which is not ours here. */
+static void wait_for_answers(uring_files *self, int64_t deadline_ns)
+{
+    int64_t distance = deadline_ns == WEFT_FOREVER ? 0 : deadline_ns - weft_now();
+    if (distance < 0)
+        return;
+    struct __kernel_timespec limit = {.tv_sec = distance / WEFT_SEC,
+                                      .tv_nsec = distance % WEFT_SEC};
+    struct io_uring_getevents_arg how = {
+        .ts = deadline_ns == WEFT_FOREVER ? 0 : (uint64_t)(uintptr_t)&limit};
+    (void)io_uring_enter2((unsigned)self->ring.ring_fd, 0, 1,
+                          IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, (sigset_t *)(void *)&how,
+                          sizeof how);
+}
+
+static weft_task *poll_uring(weft__reactor *reactor, int64_t deadline_ns)
+{
+    uring_files *self = (uring_files *)(void *)reactor;
+    weft_task *chain = NULL;
+    if (deadline_ns != WEFT_POLL)
+        lock_queue(&self->taking);
+    else if (!try_lock(&self->taking))
+        return NULL; /* who sleeps there will see to it */
+    hear_all(self, &chain);
+    /* edge uring.kick (acquire): what the kick was for is looked at after this */
+    if (deadline_ns != WEFT_POLL && weft__exchange_acq_rel(&self->kicked, 0) == 0 &&
+        chain == NULL) {
+        wait_for_answers(self, deadline_ns);
+        (void)weft__exchange_acq_rel(&self->kicked, 0); /* edge uring.kick (acquire): as above */
+        hear_all(self, &chain);
+    }
+    unlock_queue(&self->taking);
+    return chain;
+}
+
+/* The mark is for who is about to wait, the answer for who does. */
+static void kick_uring(weft__reactor *reactor)
+{
+    uring_files *self = (uring_files *)(void *)reactor;
+    /* edge uring.kick (release): what the kick is for */
+    (void)weft__exchange_acq_rel(&self->kicked, 1);
+    lock_queue(&self->submitting);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+    if (sqe != NULL) {
+        io_uring_prep_nop(sqe);
+        io_uring_sqe_set_data64(sqe, NOTHING);
+        (void)submit(self, sqe);
+    }
+    unlock_queue(&self->submitting);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+/* Polls would end some time after their ring, and their files be open until then. */
+static void destroy_uring(weft__reactor *reactor)
+{
+    uring_files *self = (uring_files *)(void *)reactor;
+    weft__files_retire(&self->files);
+    io_uring_queue_exit(&self->ring);
+    weft__files_free(&self->files);
+}
+
+/* The kernel has to take a time-out together with a wait (5.11), and polls that fire again (5.13):
+ * then it also has the flags that tell of resources, which came with those. */
+static int open_ring(struct io_uring *ring)
+{
+    struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE, .cq_entries = COMPLETIONS};
+    int rc = io_uring_queue_init_params(SUBMISSIONS, ring, &params);
+    if (rc != 0)
+        return rc;
+    unsigned needed = IORING_FEAT_EXT_ARG | IORING_FEAT_RSRC_TAGS | IORING_FEAT_NODROP;
+    if ((params.features & needed) == needed)
+        return 0;
+    io_uring_queue_exit(ring);
+    return -ENOSYS;
+}
+
+int weft__uring_probe(void)
+{
+    struct io_uring ring;
+    int rc = open_ring(&ring);
+    if (rc == 0)
+        io_uring_queue_exit(&ring);
+    return rc;
+}
+
+weft__files *weft__files_uring_new(int *rc)
+{
+    uring_files *self = weft__alloc(sizeof *self);
+    if (self == NULL) {
+        *rc = -ENOMEM;
+        return NULL;
+    }
+    weft__files_init(&self->files);
+    self->files.reactor.name = "io_uring";
+    self->files.reactor.poll = poll_uring;
+    self->files.reactor.kick = kick_uring;
+    self->files.reactor.destroy = destroy_uring;
+    self->files.arm = arm;
+    self->files.forget = forget;
+    self->files.holds_open = 1;
+    self->submitting = 0;
+    self->taking = 0;
+    self->kicked = 0;
+    self->ticket = 0;
+    *rc = open_ring(&self->ring);
+    if (*rc == 0)
+        return &self->files;
+    weft__files_free(&self->files);
+    return NULL;
+}
+
+#else /* built without liburing */
+
+int weft__uring_probe(void)
+{
+    return -ENOTSUP;
+}
+
+weft__files *weft__files_uring_new(int *rc)
+{
+    *rc = -ENOTSUP;
+    return NULL;
+}
+
+#endif
