@@ -34,6 +34,9 @@ typedef struct engine_settings {
 /* Search one model. Nonzero: a failure was found, and printed. */
 int engine_search(const explore_model *model, const engine_settings *settings);
 
+/* From a signal handler, at intervals that are long for an access. */
+void engine_tick(void);
+
 /* ---- explore.c, for memory.c ---- */
 
 /* The thread that runs; PREPARER before and after the threads. */
@@ -45,8 +48,18 @@ bool engine_is_running(unsigned thread);
 /* Choose among `count` possibilities; 0 is the usual one, and the only one if `is_fixed`. */
 unsigned engine_choose(unsigned count, bool is_fixed);
 
-/* Before a shared access: let another thread go first, perhaps. */
-void engine_point(bool is_local);
+/* What a thread does that others may notice: to one word, or to all (NULL). */
+typedef struct engine_step {
+    const void *word;
+    bool is_write;
+} engine_step;
+
+/* Before a step: let another thread go first, perhaps; not if it is known to be `is_local`. */
+void engine_point(engine_step step, bool is_local);
+
+/* A thread makes a step: whoever let others go before one to the same word has done so for a
+ * reason. */
+void engine_makes(engine_step step);
 
 /* A thread has written: whoever waits for a change may look again. */
 void engine_has_written(void);

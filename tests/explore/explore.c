@@ -31,6 +31,7 @@
 #define STEPS_MAX 4000     /* accesses in one execution; more is a livelock */
 #define IDLE_ROUNDS_MAX 30 /* times that all threads waited and nobody wrote */
 #define PERSISTENCE_MAX 2  /* rounds of a waiting loop that others may sleep through */
+#define PASSED_OVER_MAX 3  /* times in a row that those who wait prefer others to a thread */
 #define BRANCHES_MAX 65536
 #define TRACE_MAX 4096
 #define CHANGES_MAX 8
@@ -43,7 +44,10 @@ typedef enum thread_state { ABSENT, READY, BLOCKED, CRASHED, DONE } thread_state
 typedef struct thread {
     thread_state state;
     unsigned persisted;   /* times in a row that it went on although it waits */
+    unsigned passed_over; /* times that it could have gone on when others waited */
     bool is_waiting;      /* has called explore_yield(), and nobody has written since */
+    bool is_postponed;    /* others go before `next`, and nobody has done anything that matters */
+    engine_step next;
     const uint32_t *word; /* what a BLOCKED one sleeps on */
     void (*body)(void);
     weft__context context;
@@ -103,8 +107,22 @@ static struct {
     unsigned trace_count;
     unsigned replay_at;
     char message[MESSAGE_BYTES];
+    bool is_inside; /* a thread runs */
     bool is_failed;
+    bool is_redundant; /* another execution with no more preemptions does the same */
 } run;
+
+/* ---- endless loops ------------------------------------------------------------------------- */
+
+/* Time passes, by the ticks of a clock: a thread that makes no access meanwhile makes none ever. */
+void engine_tick(void)
+{
+    static uint64_t before;
+    uint64_t now = run.executions * (STEPS_MAX + 1) + run.steps;
+    if (run.is_inside && now == before)
+        engine_fail("a loop without end and without an access");
+    before = run.is_inside ? now : 0;
+}
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
@@ -201,6 +219,7 @@ static void switch_to(unsigned next)
 {
     thread *from = &run.threads[run.current];
     from->persisted = 0;
+    run.threads[next].passed_over = 0;
     run.current = next;
     weft__context_switch(&from->context, &run.threads[next].context);
 }
@@ -262,7 +281,33 @@ static void change_priority(void)
             run.threads[run.current].priority = run.settings->depth - 1 - i;
 }
 
-void engine_point(bool is_local)
+void engine_makes(engine_step step)
+{
+    for (unsigned i = 0; i < EXPLORE_THREADS_MAX; i++) {
+        thread *t = &run.threads[i];
+        if (t->is_postponed && i != run.current &&
+            (step.word == NULL ||
+             (step.word == t->next.word && (step.is_write || t->next.is_write))))
+            t->is_postponed = false;
+    }
+}
+
+/* Others go first. If none of them does anything that `step` can notice, or that notices it, then
+ * the same happens if the thread makes it at once and is preempted afterwards: a list of answers
+ * that comes before this one. */
+static void postpone(engine_step step, unsigned next)
+{
+    thread *self = &run.threads[run.current];
+    run.preemptions++;
+    self->next = step;
+    self->is_postponed = run.mode == MODE_DEPTH_FIRST && step.word != NULL;
+    switch_to(next);
+    run.is_redundant = self->is_postponed;
+    if (run.is_redundant)
+        leave();
+}
+
+void engine_point(engine_step step, bool is_local)
 {
     if (run.current == PREPARER)
         return;
@@ -274,10 +319,8 @@ void engine_point(bool is_local)
     unsigned count = 1 + others(candidates + 1, false);
     bool is_bound = run.mode == MODE_DEPTH_FIRST && run.preemptions >= run.preemptions_max;
     unsigned chosen = choose_thread(candidates, count, is_local || is_bound);
-    if (chosen == 0)
-        return;
-    run.preemptions++;
-    switch_to(candidates[chosen]);
+    if (chosen != 0)
+        postpone(step, candidates[chosen]);
 }
 
 void engine_has_written(void)
@@ -304,6 +347,18 @@ static void give_way(void)
     leave();
 }
 
+/* The current thread waits: which of these goes on? A thread that never has its turn, because the
+ * others wait for it and do so busily, would make an execution without end. */
+static unsigned choose_fairly(const unsigned *candidates, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (run.threads[candidates[i]].passed_over >= PASSED_OVER_MAX)
+            return candidates[i];
+    for (unsigned i = 0; i < count; i++)
+        run.threads[candidates[i]].passed_over++;
+    return candidates[choose_thread(candidates, count, false)];
+}
+
 void explore_yield(void)
 {
     if (run.current == PREPARER)
@@ -313,6 +368,7 @@ void explore_yield(void)
     unsigned candidates[EXPLORE_THREADS_MAX];
     unsigned count = others(candidates, false);
     thread *self = &run.threads[run.current];
+    engine_makes((engine_step){NULL, true});
     if (count > 0 && engine_choose(2, self->persisted >= PERSISTENCE_MAX)) {
         self->persisted++;
         return;
@@ -326,7 +382,7 @@ void explore_yield(void)
             run.threads[i].is_waiting = false;
     }
     if (count > 0)
-        switch_to(candidates[choose_thread(candidates, count, false)]);
+        switch_to(choose_fairly(candidates, count));
 }
 
 static void thread_main(void)
@@ -415,6 +471,7 @@ void explore_crash_point(int number)
     if (!engine_choose(2, run.crashes >= run.model->crashes))
         return;
     run.crashes++;
+    engine_makes((engine_step){NULL, true});
     engine_say("stops for ever at crash point %d", number);
     run.threads[run.current].state = CRASHED;
     give_way();
@@ -434,7 +491,9 @@ void *explore_hook_alloc(size_t bytes)
 
 void explore_park_wait(const uint32_t *word, uint32_t expected)
 {
-    engine_point(false);
+    engine_step step = {word, true};
+    engine_point(step, false);
+    engine_makes(step);
     if (memory_newest(word) != expected) {
         engine_say("does not sleep, the word has changed");
         return;
@@ -461,7 +520,7 @@ int explore_park_until(const uint32_t *word, uint32_t expected, int64_t deadline
         explore_park_wait(word, expected);
         return 0;
     }
-    engine_point(false);
+    engine_point((engine_step){word, false}, false);
     engine_say("its deadline passes");
     return 1;
 }
@@ -469,7 +528,9 @@ int explore_park_until(const uint32_t *word, uint32_t expected, int64_t deadline
 int explore_park_wake(const uint32_t *word, int count)
 {
     int woken = 0;
-    engine_point(false);
+    engine_step step = {word, true};
+    engine_point(step, false);
+    engine_makes(step);
     for (unsigned i = 0; i < EXPLORE_THREADS_MAX && count > 0; i++) {
         thread *t = &run.threads[i];
         if (t->state != BLOCKED || t->word != word)
@@ -497,12 +558,15 @@ uint64_t explore_argument(void)
 
 unsigned explore_crashed(void)
 {
+    engine_makes((engine_step){NULL, true});
     return run.crashes;
 }
 
 int explore_has_died(unsigned number)
 {
-    engine_point(false);
+    engine_step step = {NULL, true};
+    engine_point(step, false);
+    engine_makes(step);
     if (run.threads[number].state != CRASHED)
         return 0;
     memory_follow(number);
@@ -515,12 +579,14 @@ int explore_has_died(unsigned number)
 static void go(unsigned first)
 {
     run.current = first;
+    run.is_inside = true;
     weft__context_switch(&run.outside, &run.threads[first].context);
+    run.is_inside = false;
 }
 
 static void run_preparer(void (*body)(void))
 {
-    if (body == NULL || run.is_failed)
+    if (body == NULL || run.is_failed || run.is_redundant)
         return;
     start(PREPARER, body);
     go(PREPARER);
@@ -552,7 +618,7 @@ static void execute(void)
     run.questions = run.branch_at = run.steps = run.idle_rounds = run.replay_at = 0;
     run.preemptions = run.stale = run.spurious = run.crashes = run.no_memory = 0;
     run.fiber_count = 0;
-    run.is_failed = false;
+    run.is_failed = run.is_redundant = false;
     if (run.mode != MODE_REPLAY)
         run.trace_count = 0;
     for (unsigned i = 0; i < CHANGES_MAX; i++)
@@ -560,7 +626,7 @@ static void execute(void)
     run_preparer(run.model->prepare);
     run_threads();
     run_preparer(run.model->finish);
-    if (!run.is_failed && run.crashes == 0 && memory_left_over() > 0) {
+    if (!run.is_failed && !run.is_redundant && run.crashes == 0 && memory_left_over() > 0) {
         (void)snprintf(run.message, sizeof run.message, "leak: %u blocks of memory are left over",
                        memory_left_over());
         run.is_failed = true;

@@ -85,19 +85,24 @@ typedef enum explore_order {
     EXPLORE_SEQ_CST = 7,
 } explore_order;
 
-/* A word as it is accessed: where, how wide, and what the source says. */
+/* A place in the sources that accesses a word, and with which order. */
+typedef struct explore_site {
+    const char *text; /* "file:line: operation(word)" */
+    explore_order order;
+} explore_site;
+
+/* A word as it is accessed: which, how wide, where. */
 typedef struct explore_access {
     void *address;
     unsigned bytes;
-    explore_order order;
-    const char *site;
+    const explore_site *site;
 } explore_access;
 
 uint64_t explore_load(explore_access access);
 void explore_store(explore_access access, uint64_t value);
 uint64_t explore_exchange(explore_access access, uint64_t value);
 uint64_t explore_fetch_add(explore_access access, uint64_t value);
-int explore_cas(explore_access access, void *expected, explore_order failure, uint64_t value);
+int explore_cas(explore_access access, void *expected, uint64_t value);
 
 void *explore_hook_alloc(size_t bytes); /* may fail, if the model allows it */
 void explore_membarrier(void);

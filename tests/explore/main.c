@@ -6,12 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #define MODELS_MAX 256
+#define TICK_US 50000 /* of processor time */
 
 /* Where the linker puts what EXPLORE_MODEL() defines. */
 extern const explore_entry *const __start_explore_models[];
 extern const explore_entry *const __stop_explore_models[];
+
+/* Likewise what the accesses of the sources define. */
+extern explore_site *const __start_explore_sites[];
+extern explore_site *const __stop_explore_sites[];
 
 static const explore_entry *models[MODELS_MAX];
 static size_t model_count;
@@ -46,6 +52,7 @@ static int usage(void)
                 "  --limit N       at most N executions of a depth-first search\n"
                 "  --seconds N     at most so long for each model\n"
                 "  --replay TRACE  one execution\n"
+                "  --weaken SITE ORDER  an access, as its source says it, has another order\n"
                 "  --first         stop at the first failure\n"
                 "  --quiet         a failure without its interleaving\n",
                 stderr);
@@ -57,6 +64,31 @@ static int list(void)
     for (size_t i = 0; i < model_count; i++)
         (void)puts(models[i]->model->name);
     return 0;
+}
+
+/* Change the order of a place in the sources; in a header it is there several times. */
+static void weaken(const char *text, const char *order)
+{
+    static const char *const names[] = {[EXPLORE_RELAXED] = "relaxed",
+                                        [EXPLORE_ACQUIRE] = "acquire",
+                                        [EXPLORE_RELEASE] = "release",
+                                        [EXPLORE_ACQ_REL] = "acq_rel",
+                                        [EXPLORE_SEQ_CST] = "seq_cst"};
+    int found = 0;
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (names[i] == NULL || strcmp(names[i], order) != 0)
+            continue;
+        for (explore_site *const *s = __start_explore_sites; s < __stop_explore_sites; s++) {
+            if (strcmp((*s)->text, text) == 0) {
+                (*s)->order = (explore_order)i;
+                found = 1;
+            }
+        }
+    }
+    if (!found) {
+        (void)fprintf(stderr, "explore: no access '%s', or no order '%s'\n", text, order);
+        exit(2);
+    }
 }
 
 /* Take one option: the number of arguments used, 0 if it is none. */
@@ -74,6 +106,10 @@ static int option(engine_settings *settings, char **arguments)
     }
     if (strncmp(name, "--", 2) != 0 || value == NULL)
         return 0;
+    if (strcmp(name, "--weaken") == 0 && arguments[2] != NULL) {
+        weaken(value, arguments[2]);
+        return 3;
+    }
     uint64_t number = strtoull(value, NULL, 10);
     if (strcmp(name, "--preempt") == 0)
         settings->preemptions = (int)number;
@@ -125,10 +161,17 @@ static int search_all(const char *name, const engine_settings *settings)
 }
 
 /* Code that is wrong enough crashes: a failure like any other, with an interleaving. The handler
- * leaves its stack by the switch of engine_fail(), and the next crash may use it again. */
+ * leaves its stack by the switch of engine_fail(), and the next crash may use it again. A loop that
+ * never ends is one as well. */
 static void on_crash(int number)
 {
     engine_fail("crash by signal %d", number);
+}
+
+static void on_tick(int number)
+{
+    (void)number;
+    engine_tick();
 }
 
 static void catch_crashes(void)
@@ -136,8 +179,13 @@ static void catch_crashes(void)
     static char signal_stack[(size_t)64 << 10];
     stack_t stack = {.ss_sp = signal_stack, .ss_size = sizeof signal_stack};
     struct sigaction action = {.sa_handler = on_crash, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    struct sigaction tick = {.sa_handler = on_tick, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    struct itimerval interval = {{0, TICK_US}, {0, TICK_US}};
     (void)sigemptyset(&action.sa_mask);
+    (void)sigemptyset(&tick.sa_mask);
     (void)sigaltstack(&stack, NULL);
+    (void)sigaction(SIGVTALRM, &tick, NULL);
+    (void)setitimer(ITIMER_VIRTUAL, &interval, NULL);
     (void)sigaction(SIGSEGV, &action, NULL);
     (void)sigaction(SIGBUS, &action, NULL);
     (void)sigaction(SIGILL, &action, NULL);

@@ -297,12 +297,15 @@ static void note(word *w, int kind, const char *site)
 /* The word of an atomic access, whose history begins with what memory holds at the first. */
 static word *begin(const explore_access *access, int kind)
 {
-    check_alive(access->address, access->site);
+    const char *text = access->site->text;
+    check_alive(access->address, text);
     bool is_write = kind == ATOMIC_WRITE;
-    bool is_ordered = access->order == EXPLORE_SEQ_CST;
+    bool is_ordered = access->site->order == EXPLORE_SEQ_CST;
+    engine_step step = {access->address, is_write};
     if (engine_current() != PREPARER)
-        engine_point(memory_is_local(access->address, is_write || is_ordered));
-    check_alive(access->address, access->site);
+        engine_point(step, memory_is_local(access->address, is_write || is_ordered));
+    engine_makes(step);
+    check_alive(access->address, text);
     slot *s = slot_of(access->address);
     learn(s, is_write);
     word *w = word_of(s);
@@ -318,7 +321,7 @@ static word *begin(const explore_access *access, int kind)
         newest->value = peek(access->address, access->bytes);
         newest->is_plain = false;
     }
-    note(w, kind, access->site);
+    note(w, kind, text);
     return w;
 }
 
@@ -341,7 +344,7 @@ static void write_store(word *w, const explore_access *access, uint64_t value,
     view *mine = &memory.views[engine_current()];
     store *made = append(w, value);
     mine->seen[w->id] = (uint8_t)(w->count - 1);
-    if (access->order & EXPLORE_RELEASE) {
+    if (access->site->order & EXPLORE_RELEASE) {
         made->is_released = true;
         made->view = *mine;
     }
@@ -352,7 +355,7 @@ static void write_store(word *w, const explore_access *access, uint64_t value,
             made->view = replaced->view;
         made->is_released = true;
     }
-    if (access->order == EXPLORE_SEQ_CST)
+    if (access->site->order == EXPLORE_SEQ_CST)
         w->in_order = (uint8_t)(w->count - 1);
     mine->clock[engine_current()]++;
     poke(access->address, access->bytes, value);
@@ -370,13 +373,14 @@ static unsigned oldest(const word *w, explore_order order)
 
 uint64_t explore_load(explore_access access)
 {
+    explore_order order = access.site->order;
     word *w = begin(&access, ATOMIC_READ);
     unsigned newest = w->count - 1U;
-    unsigned back = engine_choose(newest - oldest(w, access.order) + 1, !engine_may_be_stale());
-    uint64_t value = read_store(w, newest - back, access.order);
+    unsigned back = engine_choose(newest - oldest(w, order) + 1, !engine_may_be_stale());
+    uint64_t value = read_store(w, newest - back, order);
     if (back > 0)
         engine_is_stale();
-    engine_say("%s = %#llx%s", access.site, (unsigned long long)value,
+    engine_say("%s = %#llx%s", access.site->text, (unsigned long long)value,
                back > 0 ? "  (not the newest)" : "");
     return value;
 }
@@ -385,7 +389,7 @@ void explore_store(explore_access access, uint64_t value)
 {
     word *w = begin(&access, ATOMIC_WRITE);
     write_store(w, &access, value, NULL);
-    engine_say("%s := %#llx", access.site, (unsigned long long)value);
+    engine_say("%s := %#llx", access.site->text, (unsigned long long)value);
 }
 
 static uint64_t mask(unsigned bytes, uint64_t value)
@@ -397,10 +401,10 @@ static uint64_t modify(const explore_access *access, uint64_t value, bool is_sum
 {
     word *w = begin(access, ATOMIC_WRITE);
     unsigned newest = w->count - 1U;
-    uint64_t old = read_store(w, newest, access->order);
+    uint64_t old = read_store(w, newest, access->site->order);
     uint64_t made = mask(access->bytes, is_sum ? old + value : value);
     write_store(w, access, made, store_at(w, newest));
-    engine_say("%s: %#llx -> %#llx", access->site, (unsigned long long)old,
+    engine_say("%s: %#llx -> %#llx", access->site->text, (unsigned long long)old,
                (unsigned long long)made);
     return old;
 }
@@ -415,29 +419,37 @@ uint64_t explore_fetch_add(explore_access access, uint64_t value)
     return modify(&access, value, true);
 }
 
-int explore_cas(explore_access access, void *expected, explore_order failure, uint64_t value)
+/* The order of a swap that fails, by that of one that succeeds: as <weft/atomic.h> has it. */
+static explore_order order_of_failure(explore_order order)
+{
+    if (order == EXPLORE_SEQ_CST)
+        return order;
+    return order == EXPLORE_ACQ_REL ? EXPLORE_ACQUIRE : EXPLORE_RELAXED;
+}
+
+int explore_cas(explore_access access, void *expected, uint64_t value)
 {
     word *w = begin(&access, ATOMIC_WRITE);
     uint64_t wanted = peek(expected, access.bytes);
     unsigned newest = w->count - 1U;
     /* A swap that fails is a load: it too may see an older store, if that is not the wanted one. */
-    unsigned readable = newest - oldest(w, access.order) + 1;
+    unsigned readable = newest - oldest(w, access.site->order) + 1;
     unsigned back = engine_choose(readable, !engine_may_be_stale());
     if (back > 0 && store_at(w, newest - back)->value == wanted)
         back = 0;
     uint64_t found = store_at(w, newest - back)->value;
     if (found != wanted) {
-        (void)read_store(w, newest - back, failure);
+        (void)read_store(w, newest - back, order_of_failure(access.site->order));
         if (back > 0)
             engine_is_stale();
         poke(expected, access.bytes, found);
-        engine_say("%s: %#llx, wanted %#llx: fails%s", access.site, (unsigned long long)found,
+        engine_say("%s: %#llx, wanted %#llx: fails%s", access.site->text, (unsigned long long)found,
                    (unsigned long long)wanted, back > 0 ? "  (not the newest)" : "");
         return 0;
     }
-    (void)read_store(w, newest, access.order);
+    (void)read_store(w, newest, access.site->order);
     write_store(w, &access, mask(access.bytes, value), store_at(w, newest));
-    engine_say("%s: %#llx -> %#llx", access.site, (unsigned long long)found,
+    engine_say("%s: %#llx -> %#llx", access.site->text, (unsigned long long)found,
                (unsigned long long)mask(access.bytes, value));
     return 1;
 }
@@ -452,7 +464,8 @@ void explore_membarrier(void)
         if (i == self)
             continue;
         if (engine_is_running(i))
-            engine_point(false);
+            engine_point((engine_step){NULL, true}, false);
+        engine_makes((engine_step){NULL, true});
         join_seen(&memory.barrier, &memory.views[i]);
         join_seen(&memory.views[i], &memory.barrier);
     }
@@ -482,6 +495,7 @@ static void plain(const void *address, int kind, const char *site)
         made->is_plain = true;
         memory.views[engine_current()].seen[w->id] = (uint8_t)(w->count - 1);
         learn(slot_of(address), true);
+        engine_makes((engine_step){address, true});
         engine_has_written();
     }
 }

@@ -2,23 +2,29 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Does the explorer find anything? Breaks the sources in one place at a time and expects it to.
 
-Usage: mutants.py [--cc COMPILER] [--root TREE] [--jobs N] [--only TEXT] [--survivors] [--list]
-                  [PROTOCOL ...]
+Usage: mutants.py [--build FOLDER] [--jobs N] [--only TEXT] [--survivors] [--list] [PROTOCOL ...]
 
 Two kinds of mutants: every ordered access made one step weaker, found by itself in the sources that
-models/*/sources.txt name, and the classic mistakes of models/*/mutations.py. A mutant that no model
-notices must have a row in a table of a README.md of the library whose first heading is *survivor*,
-with the reason; and one that has a row must survive (tried only with --survivors, since it takes a
-whole search). Anything else fails. Prints one line for each mutant.
+models/*/sources.txt name, and the classic mistakes of models/*/mutations.py. The first kind needs
+no compiler: the explorers of the build folder are told which order to change (--weaken). For the
+second the changed sources are compiled as that folder's compile_commands.json says, and linked
+with what is there.
+
+A mutant that no model notices must have a row in a table of a README.md of the library whose first
+heading is *survivor*, with the reason; and one that has a row must survive (tried only with
+--survivors, since it takes a whole search). Anything else fails. Prints one line for each mutant.
 """
 
 import argparse
 import concurrent.futures
+import functools
 import glob
 import importlib.util
+import json
 import os
 import re
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,31 +32,29 @@ import tempfile
 import threading
 import time
 
-FLAGS = ["-std=c11", "-D_GNU_SOURCE", "-DWEFT_NO_INLINE_TLS", "-w", "-fno-omit-frame-pointer"]
-ENGINE_FLAGS = ["-O2", "-ftree-vectorize"]
-MODEL_FLAGS = ["-O1", "-fsanitize=thread"]
-ENGINE = ["explore.c", "memory.c", "main.c"]
 MODULES = ["base", "deque", "ipc", "core", "futures"]
 HERE = "tests/explore"
 SECONDS_MAX = 60  # of processor time, for each search
 FOUND, CLEAN = 1, 0
 
 WEAKER = {
-    "load_seq_cst": ["load_acquire"],
-    "load_acquire": ["load_relaxed"],
-    "store_seq_cst": ["store_release"],
-    "store_release": ["store_relaxed"],
-    "exchange_acquire": ["exchange_relaxed"],
-    "exchange_release": ["exchange_relaxed"],
-    "exchange_acq_rel": ["exchange_acquire", "exchange_release"],
-    "fetch_add_acq_rel": ["fetch_add_relaxed"],
-    "fetch_add_seq_cst": ["fetch_add_acq_rel"],
-    "cas_acquire": ["cas_relaxed"],
-    "cas_release": ["cas_relaxed"],
-    "cas_acq_rel": ["cas_acquire", "cas_release"],
-    "cas_seq_cst": ["cas_acq_rel"],
+    "load_seq_cst": ["acquire"],
+    "load_acquire": ["relaxed"],
+    "store_seq_cst": ["release"],
+    "store_release": ["relaxed"],
+    "exchange_acquire": ["relaxed"],
+    "exchange_release": ["relaxed"],
+    "exchange_acq_rel": ["acquire", "release"],
+    "fetch_add_acq_rel": ["relaxed"],
+    "fetch_add_seq_cst": ["acq_rel"],
+    "cas_acquire": ["relaxed"],
+    "cas_release": ["relaxed"],
+    "cas_acq_rel": ["acquire", "release"],
+    "cas_seq_cst": ["acq_rel"],
 }
 OPERATION = re.compile(r"\bweft__(" + "|".join(WEAKER) + r")\(([^,()]*(?:\([^()]*\))?[^,()]*)")
+INCLUDE = re.compile(r'^#\s*include ["<]([^">]+)[">]', re.MULTILINE)
+INCLUDED_FROM = [f"{HERE}/shadow", HERE, *(f"{m}/include" for m in MODULES), *MODULES]
 FUNCTION = re.compile(r"^[a-zA-Z_].*?\b(\w+)\(")
 
 
@@ -67,7 +71,6 @@ class Protocol:
                 words = line.split("#")[0].split()
                 if words:
                     self.watched[words[0]] = words[1:]
-        self.compiled = self.models + [s for s in self.watched if s.endswith((".c", ".S"))]
         self.classics, self.by_chance = [], {}
         path = os.path.join(root, folder, "mutations.py")
         if os.path.exists(path):
@@ -79,10 +82,11 @@ class Protocol:
 
 
 class Mutant:
-    """A source broken in one place, and who must notice: any of these models of these protocols."""
+    """A source broken in one place, and who must notice: any of these models of these protocols.
+    Either an access with another order, or another text."""
 
-    def __init__(self, name, path, text):
-        self.name, self.path, self.text = name, path, text
+    def __init__(self, name, path, weaken=(), text=None):
+        self.name, self.path, self.weaken, self.text = name, path, weaken, text
         self.searches = []  # protocol, arguments and models
 
 
@@ -104,14 +108,15 @@ def weakenings(path, text):
     seen = {}
     for match in OPERATION.finditer(text):
         operation, place = match.groups()
+        access = f"{operation}({' '.join(place.split())})"
         where = f"{os.path.basename(path)} {function_at(text, match.start())}"
-        for weaker in WEAKER[operation]:
-            order = re.sub(r"^(load|store|exchange|fetch_add|cas)_", "", weaker)
-            name = f"{where}: {operation}({place.strip()}) -> {order}"
+        site = f"{path}:{text.count(chr(10), 0, match.start()) + 1}: {access}"
+        for order in WEAKER[operation]:
+            name = f"{where}: {access} -> {order}"
             seen[name] = seen.get(name, 0) + 1
             if seen[name] > 1:
                 name += f" #{seen[name]}"
-            yield Mutant(name, path, text[:match.start(1)] + weaker + text[match.end(1):])
+            yield Mutant(name, path, weaken=(site, order))
 
 
 def all_mutants(root, protocols):
@@ -137,7 +142,7 @@ def all_mutants(root, protocols):
                 text = file.read()
             if text.count(old) != 1:
                 sys.exit(f"mutants: '{name}' does not fit {path}: adapt it to the source")
-            add(Mutant(f"{os.path.basename(path)} {name}", path, text.replace(old, new)),
+            add(Mutant(f"{os.path.basename(path)} {name}", path, text=text.replace(old, new)),
                 protocol, models)
     return mutants
 
@@ -167,28 +172,40 @@ def rows_of(lines):
             yield cells[0].strip("`"), cells[1]
 
 
+@functools.cache
+def included(root, path):
+    """What a source includes, itself or through others: names alone, since each is there once."""
+    names = set()
+    with open(os.path.join(root, path), encoding="utf-8") as file:
+        names = set(INCLUDE.findall(file.read()))
+    for name in list(names):
+        for folder in INCLUDED_FROM:
+            other = os.path.join(folder, name)
+            if os.path.exists(os.path.join(root, other)):
+                names |= included(root, other)
+                break
+    return names
+
+
+def includes(root, source, header):
+    """Whether a source has to be compiled anew when a header is changed."""
+    return any(header.endswith("/" + name) for name in included(root, source))
+
+
 # ---- breaking it ----------------------------------------------------------------------------
 
 
 class Workshop:
-    """Where mutants are compiled and explored; what is unbroken is compiled once for all."""
+    """Where mutants are made and explored."""
 
-    def __init__(self, compiler, root, folder, protocols):
-        self.compiler, self.root, self.folder = compiler, root, folder
+    def __init__(self, root, build, folder):
+        self.root, self.build, self.folder = root, build, folder
         self.own = threading.local()
         self.trees = 0
         self.lock = threading.Lock()
-        self.engine = [os.path.join(HERE, name) for name in ENGINE]
-        self.objects = {}
-        self.protocols = protocols
-
-    def compile_all(self, pool):
-        """The objects of everything as it is."""
-        sources = {source: MODEL_FLAGS for p in self.protocols for source in p.compiled}
-        sources.update({source: ENGINE_FLAGS for source in self.engine})
-        jobs = {source: pool.submit(self.compile, source, flags, "clean")
-                for source, flags in sources.items()}
-        self.objects = {source: job.result() for source, job in jobs.items()}
+        with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+            self.commands = [entry for entry in json.load(file)
+                             if "/explore" in entry["command"]]
 
     def tree(self):
         """The calling thread's copy of the sources, in which one file at a time is broken."""
@@ -197,57 +214,64 @@ class Workshop:
                 self.trees += 1
                 self.own.tree = os.path.join(self.folder, f"tree{self.trees}")
             for folder in [*MODULES, HERE]:
-                if os.path.isdir(os.path.join(self.root, folder)):
-                    shutil.copytree(os.path.join(self.root, folder),
-                                    os.path.join(self.own.tree, folder))
+                shutil.copytree(os.path.join(self.root, folder),
+                                os.path.join(self.own.tree, folder))
         return self.own.tree
 
-    def compile(self, source, flags, suffix):
-        tree = self.tree()
-        output = f"{self.folder}/{source.replace('/', '_')}.{suffix}.o"
-        includes = ["-I", f"{HERE}/shadow", "-iquote", f"{HERE}/shadow", "-iquote", HERE]
-        for module in MODULES:
-            includes += ["-I", f"{module}/include", "-iquote", module]
-        subprocess.run([self.compiler, *FLAGS, *flags, *includes, "-c", source, "-o", output],
-                       check=True, cwd=tree)
-        return output
+    def parts(self, protocol):
+        """(source, command, object) of each part of a protocol's explorer."""
+        targets = f"/explore-{protocol.name}.dir/", "/explore_engine.dir/"
+        for entry in self.commands:
+            words = shlex.split(entry["command"])
+            output = words[words.index("-o") + 1]
+            if any(target in output for target in targets):
+                source = os.path.relpath(entry["file"], self.root)
+                yield source, words, os.path.join(entry["directory"], output)
 
-    def programs(self, mutant):
-        """The explorers of the protocols that are to notice, with the mutant in them."""
+    def compile(self, source, words, output):
+        """One source, as the build folder does, but in the calling thread's tree."""
+        words = [word.replace(self.root + "/", self.tree() + "/") for word in words]
+        words[words.index("-o") + 1] = output
+        subprocess.run([*words, "-w"], check=True, cwd=self.tree())
+
+    def broken(self, mutant, protocol):
+        """A protocol's explorer with the mutant in it."""
+        suffix = os.path.basename(self.tree())
+        objects = []
         path = os.path.join(self.tree(), mutant.path)
         with open(path, encoding="utf-8") as file:
             original = file.read()
-        suffix = os.path.basename(self.tree())
-        changed = {}
         try:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(mutant.text)
-            for protocol in {protocol for protocol, _ in mutant.searches}:
-                is_header = mutant.path.endswith(".h")
-                for source in protocol.compiled if is_header else [mutant.path]:
-                    if source not in changed:
-                        changed[source] = self.compile(source, MODEL_FLAGS, suffix)
+            for source, words, output in self.parts(protocol):
+                if source == mutant.path or includes(self.root, source, mutant.path):
+                    output = f"{self.folder}/{source.replace('/', '_')}.{suffix}.o"
+                    self.compile(source, words, output)
+                objects.append(output)
         finally:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(original)
-        return {protocol: self.link(protocol, changed, suffix)
-                for protocol, _ in mutant.searches}
-
-    def link(self, protocol, changed, suffix):
         program = os.path.join(self.folder, f"explore-{protocol.name}.{suffix}")
-        objects = {**self.objects, **changed}
-        parts = [objects[source] for source in [*self.engine, *protocol.compiled]]
-        subprocess.run([self.compiler, "-no-pie", "-o", program, *parts], check=True)
+        subprocess.run([words[0], "-no-pie", "-o", program, *objects], check=True)
         return program
+
+    def command(self, mutant, protocol):
+        """How to call a protocol's explorer with the mutant in it."""
+        if mutant.text is not None:
+            return [self.broken(mutant, protocol)]
+        site, order = mutant.weaken
+        return [os.path.join(self.build, HERE, f"explore-{protocol.name}"), "--weaken",
+                os.path.join(self.root, site), order]
 
     def explore(self, mutant):
         """The explorer's exit status and what it says: small bounds in all models come first."""
-        programs = self.programs(mutant)
+        commands = {protocol: self.command(mutant, protocol) for protocol, _ in mutant.searches}
         for bound in ["--most", "1"], []:
             for protocol, arguments in mutant.searches:
                 if bound and "--random" in arguments:
                     continue
-                ran = subprocess.run([programs[protocol], *bound, *arguments], text=True,
+                ran = subprocess.run([*commands[protocol], *bound, *arguments], text=True,
                                      preexec_fn=limit_time, stdout=subprocess.PIPE,
                                      stderr=subprocess.STDOUT)
                 if ran.returncode != CLEAN:
@@ -279,13 +303,12 @@ def verdict(mutant, reason, status, output):
     return f"BROKEN ({status}) {mutant.name}\n{output}", False
 
 
-def try_all(mutants, survivors, options, protocols):
+def try_all(root, mutants, survivors, options):
     """Explore each mutant, several at a time: how many were found, and how many are wrong."""
     found = bad = 0
     with tempfile.TemporaryDirectory() as folder, \
             concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        workshop = Workshop(options.cc, options.root, folder, protocols)
-        workshop.compile_all(pool)
+        workshop = Workshop(root, os.path.abspath(options.build), folder)
         jobs = {name: pool.submit(workshop.explore, mutant) for name, mutant in mutants.items()
                 if name not in survivors or options.survivors}
         for name, mutant in mutants.items():
@@ -303,29 +326,28 @@ def try_all(mutants, survivors, options, protocols):
 def main():
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     parser = argparse.ArgumentParser(description="Break the sources, expect the explorer to see.")
-    parser.add_argument("--cc", default="cc")
-    parser.add_argument("--root", default=root)
+    parser.add_argument("--build", default=os.path.join(root, "build", "ci-gcc"))
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--only", default="", help="mutants whose name contains this")
     parser.add_argument("--survivors", action="store_true", help="try those too")
     parser.add_argument("--list", action="store_true", help="names only")
     parser.add_argument("protocol", nargs="*", help="folders in models/; none: all")
     options = parser.parse_args()
-    names = options.protocol or sorted(os.listdir(os.path.join(options.root, HERE, "models")))
-    protocols = [Protocol(options.root, name) for name in names]
-    mutants = {name: mutant for name, mutant in all_mutants(options.root, protocols).items()
+    names = options.protocol or sorted(os.listdir(os.path.join(root, HERE, "models")))
+    protocols = [Protocol(root, name) for name in names]
+    mutants = {name: mutant for name, mutant in all_mutants(root, protocols).items()
                if options.only in name}
     if options.list:
         print("\n".join(mutants))
         return 0
-    survivors = read_survivors(options.root)
+    survivors = read_survivors(root)
     unknown = set()
     if not options.only and not options.protocol:
         unknown = set(survivors) - set(mutants)
     for name in sorted(unknown):
         print(f"NOT A MUTANT, but listed as a survivor: {name}")
     begin = time.monotonic()
-    found, bad = try_all(mutants, survivors, options, protocols)
+    found, bad = try_all(root, mutants, survivors, options)
     print(f"mutants: {len(mutants)}, found {found}, listed {len(set(survivors) & set(mutants))}, "
           f"{bad} not as expected, {time.monotonic() - begin:.0f} s")
     return 1 if bad or unknown else 0

@@ -7,8 +7,16 @@
 
 #include "explore.h"
 
+/* A place in the sources that accesses a word: --weaken changes its order. */
+#define EXPLORE__SITE(order, text)                                                                 \
+    __extension__({                                                                                \
+        static explore_site site_ = {EXPLORE_PLACE text, order};                                   \
+        static explore_site *const found_ __attribute__((section("explore_sites"), used)) =        \
+            &site_;                                                                                \
+        &site_;                                                                                    \
+    })
 #define EXPLORE__ACCESS(p, order, text)                                                            \
-    ((explore_access){(void *)(uintptr_t)(p), (unsigned)sizeof *(p), order, EXPLORE_PLACE text})
+    ((explore_access){(void *)(uintptr_t)(p), (unsigned)sizeof *(p), EXPLORE__SITE(order, text)})
 #define EXPLORE__WORD(v) ((uint64_t)(uintptr_t)(v))
 #define EXPLORE__AS(p, value) ((__typeof__(*(p)))(uintptr_t)(value))
 
@@ -50,18 +58,18 @@
 #define weft__fetch_add_seq_cst(p, v)                                                              \
     EXPLORE__ADD(p, v, EXPLORE_SEQ_CST, "fetch_add_seq_cst(" #p ")")
 
-#define EXPLORE__CAS(p, expected, v, order, failure, text)                                         \
-    explore_cas(EXPLORE__ACCESS(p, order, text), (expected), failure, EXPLORE__WORD(v))
+#define EXPLORE__CAS(p, expected, v, order, text)                                                  \
+    explore_cas(EXPLORE__ACCESS(p, order, text), (expected), EXPLORE__WORD(v))
 #define weft__cas_relaxed(p, expected, v)                                                          \
-    EXPLORE__CAS(p, expected, v, EXPLORE_RELAXED, EXPLORE_RELAXED, "cas_relaxed(" #p ")")
+    EXPLORE__CAS(p, expected, v, EXPLORE_RELAXED, "cas_relaxed(" #p ")")
 #define weft__cas_acquire(p, expected, v)                                                          \
-    EXPLORE__CAS(p, expected, v, EXPLORE_ACQUIRE, EXPLORE_RELAXED, "cas_acquire(" #p ")")
+    EXPLORE__CAS(p, expected, v, EXPLORE_ACQUIRE, "cas_acquire(" #p ")")
 #define weft__cas_release(p, expected, v)                                                          \
-    EXPLORE__CAS(p, expected, v, EXPLORE_RELEASE, EXPLORE_RELAXED, "cas_release(" #p ")")
+    EXPLORE__CAS(p, expected, v, EXPLORE_RELEASE, "cas_release(" #p ")")
 #define weft__cas_acq_rel(p, expected, v)                                                          \
-    EXPLORE__CAS(p, expected, v, EXPLORE_ACQ_REL, EXPLORE_ACQUIRE, "cas_acq_rel(" #p ")")
+    EXPLORE__CAS(p, expected, v, EXPLORE_ACQ_REL, "cas_acq_rel(" #p ")")
 #define weft__cas_seq_cst(p, expected, v)                                                          \
-    EXPLORE__CAS(p, expected, v, EXPLORE_SEQ_CST, EXPLORE_SEQ_CST, "cas_seq_cst(" #p ")")
+    EXPLORE__CAS(p, expected, v, EXPLORE_SEQ_CST, "cas_seq_cst(" #p ")")
 
 #define weft__differs_relaxed(p, v) (weft__load_relaxed(p) != (v))
 
