@@ -85,8 +85,7 @@ WEFT__INLINE int weft__robust_wait(weft__robust *lock, uint32_t *seen)
     if (*seen & WEFT__WAITED)
         return 1;
     uint32_t waited = *seen | WEFT__WAITED;
-    /* edge shm.lock (acquire): no order is needed here, but none weaker is offered with a swap */
-    if (!weft__cas_acquire(&lock->word, seen, waited))
+    if (!weft__cas_relaxed(&lock->word, seen, waited)) /* relaxed: it is still the holder's */
         return 0;
     *seen = waited;
     WEFT_CRASH_POINT(93);

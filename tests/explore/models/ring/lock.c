@@ -84,3 +84,31 @@ EXPLORE_MODEL(lock_crash) = {.name = "lock.crash",
                              .preemptions = 2,
                              .stale = 1,
                              .crashes = 1};
+
+/* Whoever inherits need not be who has found out about the death. */
+static void tell_of_the_dead(void)
+{
+    (void)ring_recover();
+}
+
+static void try_to_add_one(void)
+{
+    uint32_t seen;
+    int rc = weft__robust_try(&lock, me(), &seen, ring.processes, ring.participants);
+    if (rc < 0)
+        return;
+    second += first - second;
+    first++;
+    second++;
+    weft__store_relaxed(&lock.health, WEFT__GOOD);
+    if (weft__robust_unlock(&lock))
+        (void)weft__hook_shared_wake(&lock.word, 1);
+}
+
+EXPLORE_MODEL(lock_told) = {.name = "lock.told",
+                            .prepare = prepare,
+                            .threads = {add_one, tell_of_the_dead, try_to_add_one},
+                            .finish = check,
+                            .preemptions = 2,
+                            .stale = 1,
+                            .crashes = 1};

@@ -4,30 +4,32 @@
  * every slot can be used again. */
 #include "models/ring/table.h"
 
+static void push_number(unsigned value)
+{
+    while (ring_push(value) == -EAGAIN)
+        weft__relax();
+}
+
 static void push_first(void)
 {
-    while (ring_push(1) == -EAGAIN)
-        weft__relax();
+    push_number(1);
 }
 
 static void push_second(void)
 {
-    while (ring_push(2) == -EAGAIN)
-        weft__relax();
+    push_number(2);
 }
 
 static void push_two(void)
 {
     for (unsigned value = 1; value <= 2; value++)
-        while (ring_push(value) == -EAGAIN)
-            weft__relax();
+        push_number(value);
 }
 
 static void push_three(void)
 {
     for (unsigned value = 1; value <= 3; value++)
-        while (ring_push(value) == -EAGAIN)
-            weft__relax();
+        push_number(value);
 }
 
 static void pop_once(void)
@@ -90,8 +92,9 @@ static void recover_once(void)
     (void)ring_pop();
 }
 
-#define MPMC(variable, title, ...)                                                                 \
-    EXPLORE_MODEL(variable) = {.name = "mpmc." title, .prepare = ring_prepare, __VA_ARGS__}
+#define MPMC_FROM(variable, title, before, ...)                                                    \
+    EXPLORE_MODEL(variable) = {.name = "mpmc." title, .prepare = before, __VA_ARGS__}
+#define MPMC(variable, title, ...) MPMC_FROM(variable, title, ring_prepare, __VA_ARGS__)
 
 /* Three elements through two slots: a slot is used twice. */
 MPMC(mpmc_reuse, "reuse", .threads = {push_three, pop_three}, .finish = ring_finish,
@@ -116,10 +119,57 @@ MPMC(mpmc_recover_push, "recover-push", .threads = {push_first, push_second, rec
      .finish = finish_rest, .preemptions = 2, .stale = 1, .crashes = 1);
 MPMC(mpmc_recover_pop, "recover-pop", .threads = {push_first, pop_once, recover_once},
      .finish = finish_rest, .preemptions = 2, .stale = 1, .crashes = 1);
-EXPLORE_MODEL(mpmc_recoverers) = {.name = "mpmc.recoverers",
-                                  .prepare = prepare_one,
-                                  .threads = {pop_once, recover_once, recover_once},
-                                  .finish = finish_rest,
-                                  .preemptions = 1,
-                                  .stale = 1,
-                                  .crashes = 2};
+MPMC_FROM(mpmc_recoverers, "recoverers", prepare_one,
+          .threads = {pop_once, recover_once, recover_once}, .finish = finish_rest,
+          .preemptions = 1, .stale = 1, .crashes = 2);
+
+/* ---- what is given up, and the end ----------------------------------------------------------- */
+
+/* Half written, and given up: nobody gets it, and the slot is used again. */
+static void give_up(void)
+{
+    uint64_t position = 0;
+    if (weft__mpmc_claim_push(&ring, ring_seat(), 1, 1, &position) != 1)
+        return;
+    *(unsigned *)(void *)weft__ring_element(&ring, position) = 7;
+    weft__mpmc_annul(&ring, position, 1);
+}
+
+static void push_after_pop(void)
+{
+    push_number(1);
+    pop_one();
+    push_number(2);
+    pop_one();
+}
+
+MPMC(mpmc_given_up, "given-up", .threads = {give_up, push_after_pop}, .finish = finish_rest,
+     .preemptions = 2, .stale = 2);
+
+/* Whoever is told of the end sees what was done before it, and has had all that was sent. */
+static unsigned farewell;
+
+static void prepare_open(void)
+{
+    farewell = 0;
+    ring_prepare();
+}
+
+static void push_and_close(void)
+{
+    push_number(1);
+    farewell = 1;
+    explore_check(weft__mpmc_close(&ring) == 1);
+}
+
+static void pop_to_the_end(void)
+{
+    int64_t rc;
+    while ((rc = ring_pop()) != -EPIPE)
+        if (rc != 1)
+            weft__relax();
+    explore_check(farewell == 1 && ring_got[1] == 1);
+}
+
+MPMC_FROM(mpmc_close, "close", prepare_open, .threads = {push_and_close, pop_to_the_end},
+          .finish = ring_finish, .preemptions = 3, .stale = 2);

@@ -95,3 +95,35 @@ PIPE(pipe_crash_gap, "crash-gap", .threads = {send_both, receive_two}, .argument
      .preemptions = 2, .stale = 1, .crashes = 1);
 PIPE(pipe_recover, "recover", .threads = {send_long, send_short, recover_once}, .preemptions = 1,
      .stale = 1, .crashes = 1);
+
+/* A seat that claims two messages of different lengths, and somebody who counts a claim for it. */
+static void send_short_and_long(void)
+{
+    (void)send(1, 1);
+    (void)send(2, 2);
+}
+
+static void send_third(void)
+{
+    (void)send(3, 1);
+}
+
+PIPE(pipe_help, "help", .threads = {send_short_and_long, send_third}, .preemptions = 3, .stale = 2);
+
+/* The ring is full but for one granule, and who wants two finds it free, then claimed. The seat has
+ * once claimed two. */
+static void prepare_full(void)
+{
+    ring_prepare_pipe();
+    for (unsigned value = 4; value < 7; value++)
+        explore_check(send(value, 1) == 1);
+    ring.seats[0].span = 2;
+}
+
+EXPLORE_MODEL(pipe_full) = {.name = "pipe.full",
+                            .prepare = prepare_full,
+                            .threads = {send_short, send_long},
+                            .finish = finish,
+                            .argument = 3,
+                            .preemptions = 3,
+                            .stale = 2};

@@ -124,3 +124,90 @@ EXPLORE_MODEL(spsc_crash) = {.name = "spsc.crash",
                              .preemptions = 3,
                              .stale = 1,
                              .crashes = 2};
+
+/* ---- a role that is handed on ---------------------------------------------------------------- */
+
+/* Thread 0 has the producer's role. Whoever gets it next goes on where the last one stopped. */
+static void prepare_heirs(void)
+{
+    prepare();
+    ring.control->consumer = WEFT__MEMBER(1, 3);
+}
+
+static uint64_t me(void)
+{
+    return WEFT__MEMBER(1, explore_self());
+}
+
+static void leave(void)
+{
+    weft__spsc_leave_role(&ring.control->producer, me());
+}
+
+static void push_and_leave(void)
+{
+    (void)push(&push_side, 1);
+    leave();
+}
+
+static void push_two_and_leave(void)
+{
+    (void)push(&push_side, 1);
+    (void)push(&push_side, 2);
+    leave();
+}
+
+static void inherit(unsigned value)
+{
+    weft__spsc_side side;
+    while (weft__spsc_take_role(&ring, &ring.control->producer, me()) < 0)
+        weft__relax();
+    explore_check(weft__spsc_begin_push(&ring, &side) == 0);
+    while (!push(&side, value))
+        weft__relax();
+    leave();
+}
+
+static void inherit_and_push_three(void)
+{
+    inherit(3);
+}
+
+static void inherit_and_push_four(void)
+{
+    inherit(4);
+}
+
+static void finish_heirs(void)
+{
+    while (pop(&pop_side))
+        continue;
+    check();
+}
+
+/* The ring has room for all. */
+static void prepare_long(void)
+{
+    ring_prepare_pipe();
+    ring.is_pipe = 0;
+    push_side = (weft__spsc_side){.next = 0};
+    pop_side = (weft__spsc_side){.next = 0};
+    ring.control->producer = WEFT__MEMBER(1, 0);
+    ring.control->consumer = WEFT__MEMBER(1, 3);
+}
+
+EXPLORE_MODEL(spsc_heirs) = {
+    .name = "spsc.heirs",
+    .prepare = prepare_long,
+    .threads = {push_and_leave, inherit_and_push_three, inherit_and_push_four},
+    .finish = finish_heirs,
+    .preemptions = 1,
+    .stale = 2};
+
+/* The heir finds the ring full, or what the consumer has just read. */
+EXPLORE_MODEL(spsc_heir) = {.name = "spsc.heir",
+                            .prepare = prepare_heirs,
+                            .threads = {push_two_and_leave, inherit_and_push_three, pop_three},
+                            .finish = check,
+                            .preemptions = 1,
+                            .stale = 1};
