@@ -211,16 +211,19 @@ void weft__worker_unbind_thread(void)
 
 /* ---- fibers ---------------------------------------------------------------------------------- */
 
-/* As in core/fiber/fiber.c, with the accesses announced that assembly makes. */
+/* As in core/fiber/fiber.c, with the accesses announced that assembly makes. A fiber that somebody
+ * stands on has no context: what is in its descriptor is of an earlier wait, or of none. */
 void weft__fiber_switch(weft__fiber *from, weft__fiber *to)
 {
     explore_plain_write(&from->context.stack);
-    explore_plain_read(&to->context.stack);
+    explore_check(to->context.stack != NULL);
     weft__context_switch(&from->context, &to->context);
+    from->context.stack = NULL;
 }
 
 void weft__fiber_arrived(void)
 {
+    weft__worker_self()->current->context.stack = NULL;
 }
 
 void weft__fiber_adopt_thread(weft__fiber *thread)

@@ -109,7 +109,10 @@ void weft__worker_switch(weft__worker *worker, weft__fiber *next)
     weft__commit *commit = worker->parked.commit;
     worker->current->context.stack = next; /* saved: a resumer that reads it too early is a race */
     worker->parked.commit = NULL;
-    if (!commit(worker->parked.waiter, worker->parked.arg))
+    int is_parked = commit(worker->parked.waiter, worker->parked.arg);
+    if (worker->unwatched) /* as weft__fiber_landed() does */
+        weft__worker_see_watched(worker);
+    if (!is_parked)
         return;
     while (weft__load_acquire(word) == 0)
         explore_park_wait(word, 0);

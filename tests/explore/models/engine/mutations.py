@@ -2,6 +2,7 @@
 """Classic mistakes in core/sched and task.h, each of which the models beside this file notice."""
 
 IDLE = ["idle.push", "idle.no-raids", "idle.submit", "idle.spawn", "idle.again"]
+DUTY = ["duty.deadline-work-calm", "duty.deadline-calm", "duty.both-calm"]
 LANE = ["lane.publish", "lane.raid", "lane.again", "lane.no-memory", "lane.raiders"]
 
 # name, source, text that occurs once, what replaces it, models
@@ -232,14 +233,19 @@ CLASSICS = [
     ("the sleeper's count is read before its word", "core/sched/idle.c",
      "        weft__ec_wait(&worker->ec, value, weft__hang_watch(worker));\n",
      "        weft__ec_wait(&worker->ec, weft__ec_value(&worker->ec), WEFT_FOREVER);\n",
-     ["idle.two"]),
+     ["duty.plain"]),
     ("a claimed wake is not posted", "core/sched/idle.c",
      "    rouse(runtime, worker);\n    return 1;", "    return 1;", IDLE),
     ("a waker does not claim", "core/sched/idle.c",
      "|| !claim_wake(runtime, worker))", ")", IDLE),
     ("the last searcher does not look what is left", "core/sched/idle.c",
      "    if (searching != 1 || weft__load_seq_cst(&runtime->sleepers) == 0)",
-     "    if (searching == 1 || searching != 1)", ["idle"]),
+     "    if (searching == 1 || searching != 1)", DUTY),
+    ("the watcher looks at deadlines before it says how long it sleeps", "core/sched/idle.c",
+     "        int64_t due = next_due(runtime);\n        if (due >= until)\n",
+     "        int64_t due = until;\n        if (due >= until)\n", DUTY),
+    ("the last searcher does not mind unwatched deadlines", "core/sched/idle.c",
+     "|| is_unwatched(runtime) || is_work_left(worker))", "|| is_work_left(worker))", DUTY),
 ]
 
 # Mutants that need more preemptions than a depth-first search can afford here: found by chance.

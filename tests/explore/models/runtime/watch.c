@@ -4,11 +4,9 @@
  *
  * A sleep with a deadline ends as soon as nobody else can do anything before, one without never. So
  * a worker that sleeps too long is one that has not heard of the deadline. */
+#include "common/reactor.h"
 #include "common/runtime.h"
 
-#include "sched/reactor.h"
-
-#include <string.h>
 #include <weft/fiber.h>
 
 static uint32_t is_done; /* the fiber has gone on */
@@ -180,82 +178,11 @@ EXPLORE_MODEL(watch_turn) = {
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
-/* A reactor for one file. The bell ends a poll: it is rung by kicks, and by the file. */
-static struct {
-    weft__reactor reactor; /* first */
-    uint32_t bell;
-    uint32_t is_ready;
-    weft__fiber *waiting; /* taken out by whoever finds the file ready */
-} file;
-
-static void ring(void)
-{
-    weft__store_release(&file.bell, 1);
-    explore_park_wake(&file.bell, 1);
-}
-
-static void kick_file(weft__reactor *reactor)
-{
-    (void)reactor;
-    ring();
-}
-
-static void make_ready(void)
-{
-    weft__store_seq_cst(&file.is_ready, 1);
-    ring();
-}
-
-static weft_task *take_ready(void)
-{
-    if (!weft__load_acquire(&file.is_ready))
-        return NULL;
-    weft__fiber *fiber = weft__exchange_acq_rel(&file.waiting, NULL);
-    if (fiber == NULL)
-        return NULL;
-    fiber->item.state_ = (uintptr_t)&weft__fiber_type;
-    fiber->item.prev_ = NULL;
-    return &fiber->item;
-}
-
-static weft_task *poll_file(weft__reactor *reactor, int64_t deadline_ns)
-{
-    (void)reactor;
-    while (deadline_ns != WEFT_POLL) {
-        uint32_t has_rung = weft__exchange_acq_rel(&file.bell, 0);
-        weft_task *ready = take_ready();
-        if (ready != NULL || has_rung)
-            return ready;
-        if (explore_park_until(&file.bell, 0, deadline_ns))
-            break;
-    }
-    return take_ready();
-}
-
-static void destroy_file(weft__reactor *reactor)
-{
-    (void)reactor;
-}
-
-/* As core/io/files.c registers a fiber. */
-static int commit_file(weft__waiter *waiter, void *arg)
-{
-    (void)arg;
-    weft__fetch_add_seq_cst(&file.reactor.waits, 1);
-    weft__worker_self()->unwatched = 1;
-    weft__store_seq_cst(&file.waiting, waiter->fiber);
-    if (weft__load_seq_cst(&file.is_ready))
-        ring(); /* as a descriptor that is ready when it is armed */
-    return 1;
-}
-
 static void run_reader(weft_task *task)
 {
-    weft__waiter waiter;
     (void)task;
-    explore_check(weft__runtime_set_reactor(runtime, &file.reactor) == &file.reactor);
-    weft__wait(&waiter, commit_file, NULL);
-    weft__fetch_add_seq_cst(&file.reactor.waits, (uint32_t)-1);
+    file_install(runtime);
+    file_wait();
     tell();
 }
 
@@ -275,32 +202,24 @@ static const weft_task_type reader_type = {.run = run_reader, .name = "reader"};
 static const weft_task_type busy_reader_type = {.run = run_busy_reader, .name = "reader"};
 static const weft_task_type teller_type = {.run = run_teller, .name = "teller"};
 
-static void reset_file(void)
-{
-    memset(&file, 0, sizeof file);
-    file.reactor.poll = poll_file;
-    file.reactor.kick = kick_file;
-    file.reactor.destroy = destroy_file;
-}
-
 static void prepare_file(void)
 {
-    reset_file();
+    file_prepare();
     prepare(1, &reader_type);
 }
 
 static void prepare_file_busy(void)
 {
-    reset_file();
+    file_prepare();
     prepare(2, &busy_reader_type);
 }
 
 /* The only worker sleeps in the reactor, and work comes from outside. */
 static void prepare_kick(void)
 {
-    reset_file();
+    file_prepare();
     runtime_prepare(1);
-    (void)weft__runtime_set_reactor(runtime, &file.reactor);
+    file_install(runtime);
     is_done = unfinished = 0;
     tasks[0] = tasks[1] = NULL;
 }
@@ -316,7 +235,7 @@ static void submitter(void)
 EXPLORE_MODEL(watch_file) = {
     .name = "watch.file",
     .prepare = prepare_file,
-    .threads = {thread_0, make_ready},
+    .threads = {thread_0, file_make_ready},
     .finish = finish,
     .preemptions = 2,
     .stale = 1,
@@ -325,7 +244,7 @@ EXPLORE_MODEL(watch_file) = {
 EXPLORE_MODEL(watch_file_busy) = {
     .name = "watch.file-busy",
     .prepare = prepare_file_busy,
-    .threads = {thread_0, thread_1, make_ready},
+    .threads = {thread_0, thread_1, file_make_ready},
     .finish = finish,
     .preemptions = 1,
 };

@@ -2,6 +2,7 @@
 """Classic mistakes in waits that may be given up, which the models beside this file must notice."""
 
 WAIT = ["wait.wake", "wait.ready", "wait.alone", "wait.cancel", "wait.deadline"]
+SCOPE = ["scope.nested", "scope.brief", "scope.shared"]
 
 # name, source, text that occurs once, what replaces it, models
 CLASSICS = [
@@ -47,6 +48,25 @@ CLASSICS = [
      """    weft_task *chain = interrupt_all(scope, scope->depth_, NULL);
     weft__store_seq_cst(&scope->cancelled_, 1);
 """, WAIT),
+    ("a scope is enrolled, and those around it are not", "core/fiber/scope.c",
+     "    enrol_scope(parent);\n", "", SCOPE),
+    ("a scope counts as enrolled before it is", "core/fiber/scope.c",
+     "    enrol_scope(parent);\n    lock_scope(parent);\n"
+     "    if (!weft__load_relaxed(&scope->is_enrolled_)) { /* relaxed: under the lock */\n",
+     "    weft__store_release(&scope->is_enrolled_, 1);\n    enrol_scope(parent);\n"
+     "    lock_scope(parent);\n    if (scope->link_ == NULL) {\n", SCOPE),
+    ("a scope that ends stays enrolled", "core/fiber/scope.c",
+     "        withdraw_scope(scope);\n", "        (void)withdraw_scope;\n", SCOPE),
+    ("a fiber that leaves its scope stays enrolled", "core/fiber/scope.c",
+     "        if (fiber->enrolled == scope)\n            weft__fiber_withdraw(fiber);\n", "",
+     SCOPE),
+    ("the walk does not go into inner scopes", "core/fiber/scope.c",
+     "        chain = interrupt_all(child, depth, chain);\n", "        (void)child;\n", SCOPE),
+    ("the owner counts itself out before its waiter can be found", "core/fiber/scope.c",
+     "    scope->waiter_ = waiter;\n"
+     "    weft__waits_for(waiter, WEFT_REASON_SCOPE, scope);\n    return !count_out(scope);\n",
+     "    int is_last = count_out(scope);\n    scope->waiter_ = waiter;\n    return !is_last;\n",
+     ["scope.end"]),
     ("a fiber that waits does not enrol", "core/sched/wait.c",
      "        weft__fiber_enrol(fiber);\n", "        (void)fiber;\n", WAIT),
 ]

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* scope.c — models of core/fiber/scope.c: a fiber waits in scopes within scopes, and somebody
+ * cancels the outermost; or fibers end one after another and the owner waits for them. A
+ * fiber that is not found waits for ever; scopes are released as soon as they are left. */
+#include "common/workers.h"
+
+#include "fiber/scope.h"
+
+#include <errno.h>
+
+static weft_scope *outer;
+static weft_scope *inner; /* that several are in; or nobody */
+static unsigned sums[EXPLORE_THREADS_MAX];
+
+static weft_scope *make_scope(weft_scope *parent)
+{
+    weft_scope *scope = explore_alloc(sizeof *scope);
+    (void)weft__scope_enter(scope, NULL, WEFT_FOREVER, 0);
+    if (parent != NULL) {
+        scope->parent_ = parent;
+        scope->depth_ = parent->depth_ + 1;
+    }
+    return scope;
+}
+
+static void prepare_nested(void)
+{
+    workers_prepare(2);
+    outer = make_scope(NULL);
+    inner = NULL;
+    workers[0].current->scope = outer;
+}
+
+/* Two fibers in the same scope within another. */
+static void prepare_shared(void)
+{
+    workers_prepare(3);
+    outer = make_scope(NULL);
+    inner = make_scope(outer);
+    workers[0].current->scope = inner;
+    workers[1].current->scope = inner;
+}
+
+static void finish(void)
+{
+    explore_check(outer->members_ == NULL && outer->children_ == NULL);
+    explore_check(inner == NULL || inner->members_ == NULL || inner->parent_ == outer);
+    explore_free(inner);
+    explore_free(outer);
+    workers_finish();
+}
+
+static void run_own(void)
+{
+    weft_task *item;
+    while ((item = weft__worker_own(weft__worker_self())) != NULL)
+        workers_run(item);
+}
+
+static void canceller(void)
+{
+    weft_cancel_scope(outer);
+    run_own();
+}
+
+static int commit_never(weft__waiter *waiter, void *arg)
+{
+    (void)waiter;
+    (void)arg;
+    return 1;
+}
+
+static int commit_at_once(weft__waiter *waiter, void *arg)
+{
+    (void)waiter;
+    (void)arg;
+    return 0;
+}
+
+/* Until it is cancelled. */
+static void wait_in_vain(void)
+{
+    weft__waiter waiter;
+    explore_check(weft__wait_until(&waiter, commit_never, NULL, WEFT_FOREVER) == -ECANCELED);
+}
+
+static weft_scope *enter(void)
+{
+    weft_scope *scope = explore_alloc(sizeof *scope);
+    return weft__scope_enter(scope, NULL, WEFT_FOREVER, 0);
+}
+
+static void leave(weft_scope *scope)
+{
+    (void)weft__scope_finish(scope);
+    explore_free(scope);
+}
+
+static void leave_outer(void)
+{
+    weft__fiber_withdraw(weft__worker_self()->current);
+    weft__worker_self()->current->scope = NULL;
+}
+
+/* Two scopes deep. */
+static void nested(void)
+{
+    weft_scope *middle = enter();
+    weft_scope *innermost = enter();
+    wait_in_vain();
+    leave(innermost);
+    leave(middle);
+    leave_outer();
+}
+
+/* Waits that need not wait enrol too; the scope ends while the canceller may walk through it. */
+static void brief(void)
+{
+    for (int round = 0; round < 2; round++) {
+        weft__waiter waiter;
+        weft_scope *scope = enter();
+        explore_check(weft__wait_until(&waiter, commit_at_once, NULL, WEFT_FOREVER) == 0);
+        leave(scope);
+    }
+    leave_outer();
+}
+
+static void shared(void)
+{
+    wait_in_vain();
+    leave_outer();
+}
+
+EXPLORE_MODEL(scope_nested) = {
+    .name = "scope.nested",
+    .prepare = prepare_nested,
+    .threads = {nested, canceller},
+    .finish = finish,
+    .preemptions = 2,
+    .stale = 1,
+};
+
+EXPLORE_MODEL(scope_brief) = {
+    .name = "scope.brief",
+    .prepare = prepare_nested,
+    .threads = {brief, canceller},
+    .finish = finish,
+    .preemptions = 2,
+    .stale = 1,
+};
+
+static void finish_shared(void)
+{
+    explore_check(inner->members_ == NULL);
+    outer->children_ = NULL; /* nobody leaves `inner` here */
+    finish();
+}
+
+EXPLORE_MODEL(scope_shared) = {
+    .name = "scope.shared",
+    .prepare = prepare_shared,
+    .threads = {shared, shared, canceller},
+    .finish = finish_shared,
+    .preemptions = 1,
+    .stale = 0,
+};
+
+/* ---- the end of a scope ---------------------------------------------------------------------- */
+
+/* Threads 1 and 2 are fibers of the scope, as far as it counts them. */
+static void prepare_end(void)
+{
+    workers_prepare(3);
+    outer = make_scope(NULL);
+    outer->runtime_ = &workers_runtime;
+    inner = NULL;
+    for (unsigned i = 0; i < EXPLORE_THREADS_MAX; i++)
+        sums[i] = 0;
+    weft__scope_join(outer);
+    weft__scope_join(outer);
+}
+
+static void owner(void)
+{
+    workers[0].current->scope = outer;
+    (void)weft__scope_finish(outer);
+    explore_check(sums[1] == 1 && sums[2] == 1);
+    explore_free(outer);
+}
+
+static void member(void)
+{
+    sums[explore_self()]++;
+    weft__scope_quit(outer);
+    run_own();
+}
+
+EXPLORE_MODEL(scope_end) = {
+    .name = "scope.end",
+    .prepare = prepare_end,
+    .threads = {owner, member, member},
+    .finish = workers_finish,
+    .preemptions = 3,
+    .stale = 2,
+};
