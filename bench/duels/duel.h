@@ -33,9 +33,9 @@
 
 #define DUEL_SECONDS_MAX 120u /* no program runs longer than this */
 
-/* A function that stands in the way for the sake of its frame. Both sides of a switch return through
- * the same code, and the processor expects as much; a clone for each of two callers would measure
- * mispredicted returns. */
+/* A function that stands in the way for the sake of its frame. Both sides of a switch return
+ * through the same code, and the processor expects as much; a clone for each of two callers would
+ * measure mispredicted returns. */
 #if defined(__clang__)
 #define DUEL_FRAME __attribute__((noinline))
 #else
