@@ -29,6 +29,8 @@ weft_queue *weft__queue_new(weft__segment *segment)
 
 void weft__ring_fill(const weft__geometry *geometry, char *base)
 {
+    if (geometry->words == 0)
+        return;
     uint64_t stride = geometry->kind == WEFT__SHM_PIPE ? sizeof(uint64_t) : geometry->stride;
     for (uint64_t i = 0; i < geometry->capacity; i++) {
         uint64_t *word = (uint64_t *)(void *)(base + geometry->words + i * stride);

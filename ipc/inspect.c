@@ -10,6 +10,7 @@
 #include <weft/atomic.h>
 
 #include "alive.h"
+#include "ring.h"
 #include "segment.h"
 #include "sys.h"
 
@@ -87,7 +88,7 @@ static int read_control(int fd, const weft__geometry *geometry, weft_shm_info *i
     int rc = read_at(fd, geometry->control, &control, sizeof control);
     if (rc != 0)
         return rc;
-    uint64_t used = (control.tail & ~WEFT__CLOSED) - control.head;
+    uint64_t used = weft__ring_distance(control.head, control.tail);
     info->is_closed = (control.tail & WEFT__CLOSED) != 0 || control.is_closed != 0;
     info->used = used <= geometry->capacity ? used : 0;
     return 0;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* layout.h — every byte that weft puts into shared memory, version 1.0.
+/* layout.h — every byte that weft puts into shared memory, version 2.0.
  *
  *     0          header        what it is; constant once READY, but for its last lines
  *     4096       processes     who is attached: 128 bytes each
  *                seats         who is doing something: 128 bytes each (queues only)
  *                control       positions and doorbells (queues only)
  *                words         one word for each granule (pipes only)
- *     n * 4096   body           elements with their words, granules, or the user's bytes
+ *     n * 4096   body           elements (of many-to-many queues, with their words), granules, or
+ *                               the user's bytes
  *
  * There are no pointers in it, only indices and positions, so that each process may map it where it
  * likes. No process believes what another has written: the constant part is checked once and copied
@@ -22,7 +23,7 @@
 #include <stdint.h>
 
 #define WEFT__SHM_MAGIC UINT64_C(0x314d485354464557) /* "WEFTSHM1", little-endian */
-#define WEFT__SHM_MAJOR 1
+#define WEFT__SHM_MAJOR 2
 #define WEFT__SHM_MINOR 0
 #define WEFT__SHM_ORDER UINT32_C(0x04030201)
 #define WEFT__SHM_PAGE 4096
@@ -155,9 +156,12 @@ typedef struct weft__shm_bell {
     uint32_t armed; /* version:31 | somebody may be asleep:1 */
 } weft__shm_bell;
 
+#define WEFT__ECHO_BYTES 24 /* of the longest element that is echoed: two of them beside tail */
+
 typedef struct weft__shm_control {
-    uint64_t tail; /* next position to be claimed by a producer; its top bit: closed */
-    uint64_t unused_tail_[15];
+    uint64_t tail; /* next position to be claimed by a producer, and one of the bits below */
+    uint64_t echo[2][WEFT__ECHO_BYTES / 8]; /* of a one-to-one ring: see spsc.h */
+    uint64_t unused_tail_[9];
     uint64_t head; /* next position to be claimed by a consumer */
     uint64_t unused_head_[15];
     weft__shm_bell data; /* rung when something has come */
@@ -171,6 +175,8 @@ typedef struct weft__shm_control {
 } weft__shm_control;
 
 static_assert(offsetof(weft__shm_control, tail) == 0, "layout");
+static_assert(offsetof(weft__shm_control, echo) == 8, "layout");
+static_assert(sizeof(uint64_t) + 2 * WEFT__ECHO_BYTES <= 64, "tail and echoes are on one line");
 static_assert(offsetof(weft__shm_control, head) == 128, "layout");
 static_assert(offsetof(weft__shm_control, data) == 256, "layout");
 static_assert(offsetof(weft__shm_control, is_closed) == 264, "layout");
@@ -179,7 +185,10 @@ static_assert(offsetof(weft__shm_control, producer) == 512, "layout");
 static_assert(offsetof(weft__shm_control, consumer) == 520, "layout");
 static_assert(sizeof(weft__shm_control) == 640, "layout");
 
-#define WEFT__CLOSED ((uint64_t)1 << 63) /* in tail */
+/* In tail, beside the position. */
+#define WEFT__CLOSED ((uint64_t)1 << 63) /* no push begins any more */
+#define WEFT__ECHO ((uint64_t)1 << 62)   /* of a one-to-one ring: the last element has an echo */
+#define WEFT__POSITION(tail) ((tail) & (WEFT__ECHO - 1))
 
 /* A granule of a pipe, and what its first one begins with. */
 #define WEFT__GRANULE 64

@@ -22,9 +22,8 @@
 
 /* Elements to be copied in or out: what an attempt gets. */
 typedef struct batch {
-    char *elems;  /* to copy from or to; NULL: none, it is an item */
-    size_t count; /* at most */
-    weft_item *item;
+    char *elems;    /* to copy from or to */
+    size_t count;   /* at most */
     unsigned flags; /* out */
 } batch;
 
@@ -35,6 +34,30 @@ WEFT__INLINE void copy(void *to, const void *from, size_t bytes)
         memcpy(to, from, 8);
     else
         memcpy(to, from, bytes);
+}
+
+/* Copy a run of elements into (`is_in`) or out of their places, around the end if need be. */
+static void copy_run(const weft_queue *queue, uint64_t position, char *elems, uint64_t count,
+                     int is_in)
+{
+    const weft__ring *ring = &queue->ring;
+    size_t bytes = queue->elem_bytes;
+    uint64_t row = ring->stride == bytes ? ring->mask + 1 : 1; /* that can be copied at once */
+    while (count > 0) {
+        uint64_t rest = row - (position & (row - 1));
+        uint64_t n = rest < count ? rest : count;
+        char *place = weft__ring_element(ring, position);
+        memcpy(is_in ? place : elems, is_in ? elems : place, n * bytes);
+        position += n;
+        elems += n * bytes;
+        count -= n;
+    }
+}
+
+static WEFT__NOINLINE int ring_one(weft__shm_bell *bell)
+{
+    weft__bell_ring(bell, 1);
+    return 0;
 }
 
 WEFT__INLINE int op_seat(weft_queue *queue, int *is_borrowed)
@@ -142,8 +165,8 @@ WEFT__INLINE int spsc_play(weft_queue *queue, int is_push)
     return spsc_begin(queue, is_push);
 }
 
-/* Room for up to `count` elements: how many, or why not. */
-WEFT__INLINE int64_t spsc_room(weft_queue *queue, uint64_t count)
+/* Room for up to `most` elements: how many, or why there is none. */
+WEFT__INLINE int64_t spsc_room(weft_queue *queue, uint64_t most)
 {
     int rc = spsc_play(queue, 1);
     if (WEFT__UNLIKELY(rc != 0))
@@ -153,51 +176,61 @@ WEFT__INLINE int64_t spsc_room(weft_queue *queue, uint64_t count)
     /* edge ring.close (acquire): with what the closer had done before */
     if (WEFT__UNLIKELY(weft__load_acquire(&queue->ring.control->is_closed)))
         return -EPIPE;
-    int64_t room = weft__spsc_room(&queue->ring, &queue->push.side, count);
+    int64_t room = weft__spsc_room(&queue->ring, &queue->push.side, most);
     return WEFT__LIKELY(room != 0) ? room : -EAGAIN;
 }
 
-WEFT__INLINE int64_t spsc_push(weft_queue *queue, const char *elems, uint64_t count)
+/* Given room. */
+WEFT__INLINE void spsc_push_elem(weft_queue *queue, const void *elem, size_t bytes)
 {
     const weft__ring *ring = &queue->ring;
-    int64_t room = spsc_room(queue, count);
-    if (WEFT__UNLIKELY(room < 0))
+    weft__spsc_side *side = &queue->push.side;
+    memcpy(weft__ring_element(ring, side->next), elem, bytes);
+    weft__spsc_tell(ring, side, elem, bytes);
+}
+
+static int64_t spsc_push(weft_queue *queue, const void *elem)
+{
+    int64_t room = spsc_room(queue, 1);
+    if (room < 0)
         return room;
-    uint64_t next = queue->push.side.next;
-    if (count == 1)
-        room = 1; /* which it is; now the compiler knows as well */
-    for (int64_t i = 0; i < room; i++) {
-        copy(weft__ring_element(ring, next), elems + (size_t)i * queue->elem_bytes,
-             queue->elem_bytes);
-        weft__spsc_publish(ring, next++);
-    }
-    weft__spsc_advance(ring, &queue->push.side, next);
+    spsc_push_elem(queue, elem, queue->elem_bytes);
+    weft__bell_tell(&queue->ring.control->data, 1);
+    return 1;
+}
+
+static int64_t spsc_push_n(weft_queue *queue, const char *elems, uint64_t count)
+{
+    const weft__ring *ring = &queue->ring;
+    weft__spsc_side *side = &queue->push.side;
+    int64_t room = spsc_room(queue, count);
+    if (room < 0)
+        return room;
+    copy_run(queue, side->next, (char *)(uintptr_t)elems, (uint64_t)room, 1);
+    weft__spsc_advance(ring, side, side->next + (uint64_t)room, 0);
     weft__bell_tell(&ring->control->data, (int)room);
     return room;
 }
 
-/* Nothing is ready: empty for now, for ever, or damaged. */
+/* Nothing is ready: empty for now, or for ever. */
 static WEFT__NOINLINE int64_t spsc_empty(weft_queue *queue)
 {
-    const weft__part *part = &queue->pop;
     /* edge ring.close (acquire): what was pushed before it was closed */
     uint32_t is_closed = weft__load_acquire(&queue->ring.control->is_closed);
-    if (weft__spsc_ready(&queue->ring, &part->side, 1) > 0)
+    if (!is_closed || weft__spsc_ready(&queue->ring, &queue->pop.side, 1) != 0)
         return -EAGAIN;
-    if (is_closed)
-        return -EPIPE;
-    return weft__ring_refusal(&queue->ring, part->side.next, &part->side.next, part->side.next);
+    return -EPIPE;
 }
 
-WEFT__INLINE int64_t spsc_ready(weft_queue *queue, uint64_t count)
+WEFT__INLINE int64_t spsc_ready(weft_queue *queue, uint64_t most)
 {
     int rc = spsc_play(queue, 0);
     if (WEFT__UNLIKELY(rc != 0))
         return rc;
     if (WEFT__UNLIKELY(queue->pop.is_open))
         return -EBUSY;
-    uint64_t ready = weft__spsc_ready(&queue->ring, &queue->pop.side, count);
-    return WEFT__LIKELY(ready > 0) ? (int64_t)ready : spsc_empty(queue);
+    int64_t ready = weft__spsc_ready(&queue->ring, &queue->pop.side, most);
+    return WEFT__LIKELY(ready != 0) ? ready : spsc_empty(queue);
 }
 
 WEFT__INLINE unsigned spsc_flags(const weft_queue *queue)
@@ -206,49 +239,120 @@ WEFT__INLINE unsigned spsc_flags(const weft_queue *queue)
     return WEFT__UNLIKELY((int64_t)(side->doubts - side->next) > 0) ? WEFT_REDELIVERED : 0;
 }
 
-WEFT__INLINE int64_t spsc_pop(weft_queue *queue, char *elems, uint64_t count, unsigned *flags)
+/* Given an element that is ready. */
+WEFT__INLINE void spsc_pop_elem(weft_queue *queue, void *elem, size_t bytes)
 {
     const weft__ring *ring = &queue->ring;
-    int64_t ready = spsc_ready(queue, count);
-    if (WEFT__UNLIKELY(ready < 0))
-        return ready;
-    uint64_t next = queue->pop.side.next;
-    if (count == 1)
-        ready = 1; /* as above */
-    *flags = spsc_flags(queue);
-    for (int64_t i = 0; i < ready; i++)
-        copy(elems + (size_t)i * queue->elem_bytes, weft__ring_element(ring, next + (uint64_t)i),
-             queue->elem_bytes);
+    weft__spsc_side *side = &queue->pop.side;
+    if (!weft__spsc_hear(ring, side, elem, bytes))
+        memcpy(elem, weft__ring_element(ring, side->next), bytes);
     WEFT_CRASH_POINT(64);
-    weft__spsc_release(ring, &queue->pop.side, next + (uint64_t)ready);
-    weft__bell_tell(&ring->control->space, (int)ready);
+    weft__spsc_release(ring, side, side->next + 1);
+}
+
+static int64_t spsc_pop(weft_queue *queue, void *elem, unsigned *flags)
+{
+    int64_t ready = spsc_ready(queue, 1);
+    if (ready < 0)
+        return ready;
+    *flags = spsc_flags(queue);
+    spsc_pop_elem(queue, elem, queue->elem_bytes);
+    weft__bell_tell(&queue->ring.control->space, 1);
+    return 1;
+}
+
+static int64_t spsc_pop_n(weft_queue *queue, char *elems, uint64_t count, unsigned *flags)
+{
+    int64_t ready = spsc_ready(queue, count);
+    if (ready < 0)
+        return ready;
+    *flags = spsc_flags(queue);
+    copy_run(queue, queue->pop.side.next, elems, (uint64_t)ready, 0);
+    WEFT_CRASH_POINT(64);
+    weft__spsc_release(&queue->ring, &queue->pop.side, queue->pop.side.next + (uint64_t)ready);
+    weft__bell_tell(&queue->ring.control->space, (int)ready);
     return ready;
 }
 
 static int64_t try_push(weft_queue *queue, void *arg)
 {
     const batch *in = arg;
-    return queue->is_spsc ? spsc_push(queue, in->elems, in->count)
-                          : mpmc_push(queue, in->elems, in->count);
+    if (!queue->is_spsc)
+        return mpmc_push(queue, in->elems, in->count);
+    return in->count == 1 ? spsc_push(queue, in->elems) : spsc_push_n(queue, in->elems, in->count);
 }
 
 static int64_t try_pop(weft_queue *queue, void *arg)
 {
     batch *out = arg;
-    return queue->is_spsc ? spsc_pop(queue, out->elems, out->count, &out->flags)
-                          : mpmc_pop(queue, out->elems, out->count, &out->flags);
+    if (!queue->is_spsc)
+        return mpmc_pop(queue, out->elems, out->count, &out->flags);
+    return out->count == 1 ? spsc_pop(queue, out->elems, &out->flags)
+                           : spsc_pop_n(queue, out->elems, out->count, &out->flags);
 }
 
 /* The same for one element, of which the compiler makes straight code. */
 WEFT__INLINE int64_t try_push_one(weft_queue *queue, const void *elem)
 {
-    return WEFT__LIKELY(queue->is_spsc) ? spsc_push(queue, elem, 1) : mpmc_push(queue, elem, 1);
+    return queue->is_spsc ? spsc_push(queue, elem) : mpmc_push(queue, elem, 1);
 }
 
 WEFT__INLINE int64_t try_pop_one(weft_queue *queue, void *elem, unsigned *flags)
 {
-    return WEFT__LIKELY(queue->is_spsc) ? spsc_pop(queue, elem, 1, flags)
-                                        : mpmc_pop(queue, elem, 1, flags);
+    return queue->is_spsc ? spsc_pop(queue, elem, flags) : mpmc_pop(queue, elem, 1, flags);
+}
+
+/* ---- the short way ----------------------------------------------------------------------------
+ *
+ * One element of a one-to-one queue, if everything is as it mostly is. How many such messages a
+ * processor has under way while it waits for a cache line is how many stores of them its buffer
+ * holds; registers that a function saves are stores too. So these functions call nothing in the
+ * middle, or are alone with what they call. */
+
+WEFT__INLINE int is_played(const weft_queue *queue, const weft__part *part)
+{
+    return queue->is_spsc && part->member == queue->segment->member && part->member != 0 &&
+           !part->is_open;
+}
+
+WEFT__INLINE int may_push(const weft_queue *queue)
+{
+    const weft__spsc_side *side = &queue->push.side;
+    /* edge ring.close (acquire): as in spsc_room() */
+    return is_played(queue, &queue->push) && !weft__load_acquire(&queue->ring.control->is_closed) &&
+           weft__ring_distance(side->seen, side->next) <= queue->ring.mask;
+}
+
+WEFT__INLINE int may_pop(const weft_queue *queue)
+{
+    const weft__spsc_side *side = &queue->pop.side;
+    return is_played(queue, &queue->pop) && (int64_t)(side->doubts - side->next) <= 0 &&
+           weft__ring_distance(side->next, side->seen) != 0;
+}
+
+/* Ring, if somebody sleeps; 0. */
+WEFT__INLINE int tell_one(weft__shm_bell *bell)
+{
+    if (WEFT__LIKELY(!weft__bell_is_armed(bell)))
+        return 0;
+    return ring_one(bell);
+}
+
+/* Of more bytes than an echo has. */
+static WEFT__NOINLINE int push_large(weft_queue *queue, const void *elem)
+{
+    weft__spsc_side *side = &queue->push.side;
+    memcpy(weft__ring_element(&queue->ring, side->next), elem, queue->elem_bytes);
+    weft__spsc_advance(&queue->ring, side, side->next + 1, 0);
+    return tell_one(&queue->ring.control->data);
+}
+
+static WEFT__NOINLINE int pop_large(weft_queue *queue, void *elem)
+{
+    weft__spsc_side *side = &queue->pop.side;
+    memcpy(elem, weft__ring_element(&queue->ring, side->next), queue->elem_bytes);
+    weft__spsc_release(&queue->ring, side, side->next + 1);
+    return tell_one(&queue->ring.control->space);
 }
 
 /* ---- push and pop ---------------------------------------------------------------------------- */
@@ -294,12 +398,23 @@ static WEFT__NOINLINE int push_slowly(weft_queue *queue, const void *elem, int64
     return rc > 0 ? 0 : (int)rc;
 }
 
-int weft_queue_push(weft_queue *queue, const void *elem, int64_t deadline)
+static WEFT__NOINLINE int push_any(weft_queue *queue, const void *elem, int64_t deadline)
 {
     int64_t rc = try_push_one(queue, elem);
     if (WEFT__LIKELY(rc > 0))
         return 0;
     return rc == -EAGAIN ? push_slowly(queue, elem, deadline) : (int)rc;
+}
+
+int weft_queue_push(weft_queue *queue, const void *elem, int64_t deadline)
+{
+    size_t bytes = queue->elem_bytes;
+    if ((bytes != 8 && bytes <= WEFT__ECHO_BYTES) || !may_push(queue))
+        return push_any(queue, elem, deadline);
+    if (bytes != 8)
+        return push_large(queue, elem);
+    spsc_push_elem(queue, elem, 8);
+    return tell_one(&queue->ring.control->data);
 }
 
 ssize_t weft_queue_pop_n(weft_queue *queue, void *elems, size_t count, int64_t deadline)
@@ -325,13 +440,24 @@ static WEFT__NOINLINE int pop_slowly(weft_queue *queue, void *elem, unsigned *fl
     return 0;
 }
 
-int weft_queue_pop(weft_queue *queue, void *elem, int64_t deadline)
+static WEFT__NOINLINE int pop_any(weft_queue *queue, void *elem, int64_t deadline)
 {
     unsigned flags;
     int64_t rc = try_pop_one(queue, elem, &flags);
     if (WEFT__LIKELY(rc > 0))
         return 0;
     return rc == -EAGAIN ? pop_slowly(queue, elem, &flags, deadline) : (int)rc;
+}
+
+int weft_queue_pop(weft_queue *queue, void *elem, int64_t deadline)
+{
+    size_t bytes = queue->elem_bytes;
+    if ((bytes != 8 && bytes <= WEFT__ECHO_BYTES) || !may_pop(queue))
+        return pop_any(queue, elem, deadline);
+    if (bytes != 8)
+        return pop_large(queue, elem);
+    spsc_pop_elem(queue, elem, 8);
+    return tell_one(&queue->ring.control->space);
 }
 
 int weft_queue_pop_flags(weft_queue *queue, void *elem, unsigned *flags, int64_t deadline)
@@ -413,8 +539,7 @@ int weft_queue_commit(weft_queue *queue, weft_item *item)
         return -EINVAL;
     if (queue->is_spsc) {
         queue->push.is_open = 0;
-        weft__spsc_publish(&queue->ring, item->position_);
-        weft__spsc_advance(&queue->ring, &queue->push.side, item->position_ + 1);
+        weft__spsc_advance(&queue->ring, &queue->push.side, item->position_ + 1, 0);
     } else {
         weft__mpmc_publish(&queue->ring, item->position_);
     }
@@ -536,7 +661,7 @@ static int64_t try_join(weft_queue *queue, void *arg)
     if (queue->is_spsc) {
         /* edge spsc.space (acquire): what has been released */
         uint64_t head = weft__load_acquire(&control->head);
-        return (int64_t)(head - tail) >= 0 ? 1 : -EAGAIN;
+        return weft__ring_distance(tail, head) <= queue->ring.mask ? 1 : -EAGAIN;
     }
     return is_released_below(queue, tail) ? 1 : -EAGAIN;
 }
@@ -565,12 +690,11 @@ void weft_queue_shutdown(weft_queue *queue)
 size_t weft_queue_size(const weft_queue *queue)
 {
     const weft__shm_control *control = queue->ring.control;
-    uint64_t head = weft__load_relaxed(&control->head);                 /* relaxed: a snapshot */
-    uint64_t tail = weft__load_relaxed(&control->tail) & ~WEFT__CLOSED; /* relaxed: as above */
-    int64_t size = (int64_t)(tail - head);
-    if (size < 0)
-        return 0;
-    return (uint64_t)size > queue->ring.mask ? (size_t)queue->ring.mask + 1 : (size_t)size;
+    uint64_t head = weft__load_relaxed(&control->head); /* relaxed: a snapshot */
+    uint64_t size = weft__ring_distance(head, weft__load_relaxed(&control->tail)); /* as above */
+    if (size >> 61 != 0)
+        return 0; /* head was read before others moved it */
+    return size > queue->ring.mask ? (size_t)queue->ring.mask + 1 : (size_t)size;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

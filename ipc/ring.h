@@ -38,6 +38,12 @@ WEFT__INLINE char *weft__ring_element(const weft__ring *ring, uint64_t position)
     return ring->body + (position & ring->mask) * ring->stride;
 }
 
+/* How many positions it is from one to another; what stands in the two top bits is left out. */
+WEFT__INLINE uint64_t weft__ring_distance(uint64_t from, uint64_t to)
+{
+    return ((to << 2) - (from << 2)) >> 2;
+}
+
 /* Whether a word can stand in the slot of a position that is next to be claimed, on either side:
  * anything of this lap or of the one before. If not, somebody has damaged it. */
 WEFT__INLINE int weft__ring_word_is_sane(const weft__ring *ring, uint64_t word, uint64_t position)

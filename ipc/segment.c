@@ -39,10 +39,14 @@ static uint64_t round_up(uint64_t value, uint64_t to)
     return (value + to - 1) / to * to;
 }
 
-/* Small elements share a cache line with their word; larger ones begin at a line of their own. */
-static uint64_t stride_of(uint64_t elem_bytes)
+/* From one element to the next. Beside its word, a small one does not cross a cache line, and a
+ * larger one begins at a line of its own. */
+static uint64_t stride_of(const weft__segment_spec *spec)
 {
-    uint64_t bytes = elem_bytes + sizeof(uint64_t);
+    uint64_t bytes = round_up(spec->elem_bytes, sizeof(uint64_t));
+    if (spec->kind == WEFT__SHM_SPSC)
+        return bytes;
+    bytes += sizeof(uint64_t);
     for (uint64_t stride = 16; stride <= 64; stride *= 2)
         if (bytes <= stride)
             return stride;
@@ -62,8 +66,7 @@ static int sizes_are_possible(const weft__segment_spec *spec)
     case WEFT__SHM_QUEUE:
     case WEFT__SHM_SPSC:
         return (capacity & (capacity - 1)) == 0 && capacity >= 2 && spec->elem_bytes > 0 &&
-               spec->elem_bytes <= UINT32_MAX &&
-               capacity <= WEFT__SHM_BYTES_MAX / stride_of(spec->elem_bytes);
+               spec->elem_bytes <= UINT32_MAX && capacity <= WEFT__SHM_BYTES_MAX / stride_of(spec);
     case WEFT__SHM_PIPE:
         return (capacity & (capacity - 1)) == 0 && capacity >= 4 && capacity <= UINT32_MAX &&
                spec->elem_bytes > 0 &&
@@ -88,7 +91,7 @@ int weft__geometry_make(weft__geometry *geometry, const weft__segment_spec *spec
         made.seats = end;
         made.control = end + table;
         end = made.control + sizeof(weft__shm_control);
-        made.stride = stride_of(spec->elem_bytes);
+        made.stride = stride_of(spec);
     }
     if (spec->kind == WEFT__SHM_PIPE) {
         made.words = end;
@@ -97,7 +100,7 @@ int weft__geometry_make(weft__geometry *geometry, const weft__segment_spec *spec
     }
     made.body = round_up(end, WEFT__SHM_PAGE);
     made.total_bytes = round_up(made.body + spec->capacity * made.stride, WEFT__SHM_PAGE);
-    if (spec->kind != WEFT__SHM_MEMORY && spec->kind != WEFT__SHM_PIPE)
+    if (spec->kind == WEFT__SHM_QUEUE)
         made.words = made.body + made.stride - sizeof(uint64_t); /* the last of each element */
     *geometry = made;
     return 0;

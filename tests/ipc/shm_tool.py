@@ -38,7 +38,7 @@ def segment(processes, last_was_dead=0, participants=8, size=100):
     """The bytes of a memory segment with these (phase, pid, started, boot, pid_ns)."""
     body = (PAGE + 128 * participants + PAGE - 1) // PAGE * PAGE
     total = (body + size + PAGE - 1) // PAGE * PAGE
-    constant = struct.pack("<8sHH4sIIQQQQQQ", b"WEFTSHM1", 1, 0, b"\1\2\3\4", 1, participants, 0,
+    constant = struct.pack("<8sHH4sIIQQQQQQ", b"WEFTSHM1", 2, 0, b"\1\2\3\4", 1, participants, 0,
                            size, total, 1, 2, 3)
     data = bytearray(total)
     data[:80] = constant + struct.pack("<II", crc32c(constant), 1)

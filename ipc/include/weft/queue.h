@@ -32,7 +32,7 @@ WEFT_BEGIN_DECLS
 typedef struct weft_queue weft_queue;
 typedef struct weft_pipe weft_pipe;
 
-/* One process pushes and one pops: no compare-and-swap, and one cache line a message. */
+/* One process pushes and one pops: no compare-and-swap, and elements lie side by side. */
 #define WEFT_QUEUE_ONE_TO_ONE 1u
 
 /* What a queue is to be; zero means the default, or, when opening, whatever its maker chose. */
