@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ck.c — a contestant: the rings of Concurrency Kit for one sender and one receiver, which copy
- * messages of any size. */
+/* ck.c — a contestant: the rings of Concurrency Kit, which copy messages of any size, for one sender
+ * and one receiver; with CONTEST_MANY, for many of both, where a sender killed between its two
+ * steps holds up all others for ever. */
 #include "pair.h"
 
 #include <ck_ring.h>
+
+#ifdef CONTEST_MANY
+#define ENQUEUE _ck_ring_enqueue_mp
+#define DEQUEUE _ck_ring_dequeue_mc
+#define VERSION "Concurrency Kit, many to many"
+#define CONTEST_MPMC
+#else
+#define ENQUEUE _ck_ring_enqueue_sp
+#define DEQUEUE _ck_ring_dequeue_sc
+#define VERSION "Concurrency Kit, one to one"
+#endif
 
 typedef struct contest_ring {
     struct ck_ring ring;
@@ -20,17 +32,17 @@ static contest_ring *contest_create(size_t bytes, size_t slots)
 
 static inline int contest_push(contest_ring *ring, const void *sent, size_t bytes)
 {
-    return _ck_ring_enqueue_sp(&ring->ring, ring->places, sent, (unsigned)bytes, NULL);
+    return ENQUEUE(&ring->ring, ring->places, sent, (unsigned)bytes, NULL);
 }
 
 static inline int contest_pop(contest_ring *ring, void *received, size_t bytes)
 {
-    return _ck_ring_dequeue_sc(&ring->ring, ring->places, received, (unsigned)bytes);
+    return DEQUEUE(&ring->ring, ring->places, received, (unsigned)bytes);
 }
 
 #include "ring.h"
 
 int main(int argc, char **argv)
 {
-    return duel_main(argc, argv, "Concurrency Kit, one to one", ring_duels);
+    return duel_main(argc, argv, VERSION, ring_duels);
 }
