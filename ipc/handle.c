@@ -38,6 +38,23 @@ void weft__ring_fill(const weft__geometry *geometry, char *base)
     }
 }
 
+void weft__item_open(weft_queue *queue, weft_item *item, uint64_t position, size_t skip, int seat)
+{
+    item->data = weft__ring_element(&queue->ring, position) + skip;
+    item->position_ = position;
+    item->seat_ = (unsigned)seat + 1;
+    (void)weft__fetch_add_relaxed(&queue->open_items, 1); /* relaxed: a count for detach */
+}
+
+void weft__item_close(weft_queue *queue, weft_item *item)
+{
+    if (!queue->is_spsc)
+        weft__seat_give_back(queue->segment, item->seat_ - 1);
+    item->seat_ = 0;
+    item->data = NULL;
+    (void)weft__fetch_add_relaxed(&queue->open_items, UINT32_MAX); /* relaxed: as above */
+}
+
 int weft__op_seat_slow(weft_queue *queue, int *is_borrowed)
 {
     int seat = weft__seat_of_thread(queue->segment);

@@ -9,6 +9,8 @@
 #include "segment.h"
 #include "spsc.h"
 
+#include <errno.h>
+
 /* The part of a one-to-one queue that this process plays. */
 typedef struct weft__part {
     weft__spsc_side side;
@@ -36,19 +38,27 @@ struct weft_pipe {
 /* Something to be tried until it succeeds: not negative, or an error that is not -EAGAIN. */
 typedef int64_t weft__attempt(weft_queue *queue, void *arg);
 
-/* For whom: what the caller waits for, and what may be redelivered to it. */
-typedef struct weft__wait {
-    weft__attempt *attempt;
-    void *arg;
-    weft__shm_bell *bell; /* rung when it is worth another attempt */
-    int64_t deadline;
-    unsigned side; /* 0: data, 1: space; selects what was learnt */
-} weft__wait;
+/* What a caller waits for; it selects the bell, and what was learnt. */
+typedef enum weft__cause { WEFT__FOR_DATA, WEFT__FOR_SPACE } weft__cause;
 
 /* Attempt, spin, attempt, sleep, look who is dead … until the deadline; the first attempt has
  * already failed with -EAGAIN. Returns what the attempt says, or -EAGAIN (WEFT_POLL), -ETIMEDOUT,
  * -ECANCELED, -EOWNERDEAD, -EPROTO. */
-int64_t weft__queue_wait(weft_queue *queue, const weft__wait *wait);
+int64_t weft__queue_wait(weft_queue *queue, weft__cause cause, weft__attempt *attempt, void *arg,
+                         int64_t deadline);
+
+/* The same, the first attempt included. */
+WEFT__INLINE int64_t weft__queue_do(weft_queue *queue, weft__cause cause, weft__attempt *attempt,
+                                    void *arg, int64_t deadline)
+{
+    int64_t rc = attempt(queue, arg);
+    return rc == -EAGAIN ? weft__queue_wait(queue, cause, attempt, arg, deadline) : rc;
+}
+
+/* Begin an item at a position, `skip` bytes into its place, for which a seat is kept; 0 stands for a
+ * one-to-one queue, which needs none. And end it. */
+void weft__item_open(weft_queue *queue, weft_item *item, uint64_t position, size_t skip, int seat);
+void weft__item_close(weft_queue *queue, weft_item *item);
 
 /* Whether somebody has died of whom not all is settled. */
 int weft__queue_has_dead(const weft_queue *queue);

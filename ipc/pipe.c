@@ -65,42 +65,13 @@ static int64_t try_send(weft_queue *queue, void *arg)
     return rc;
 }
 
-static int64_t wait_for_space(weft_queue *queue, weft__attempt *attempt, void *arg,
-                              int64_t deadline)
-{
-    weft__wait wait = {.attempt = attempt,
-                       .arg = arg,
-                       .bell = &queue->ring.control->space,
-                       .deadline = deadline,
-                       .side = 1};
-    return weft__queue_wait(queue, &wait);
-}
-
 int weft_pipe_send(weft_pipe *pipe, const void *message, size_t bytes, int64_t deadline)
 {
     outgoing sending = {.message = message, .bytes = bytes};
     if (bytes > pipe->queue.elem_bytes)
         return -EMSGSIZE;
-    int64_t rc = try_send(&pipe->queue, &sending);
-    if (rc == -EAGAIN)
-        rc = wait_for_space(&pipe->queue, try_send, &sending, deadline);
+    int64_t rc = weft__queue_do(&pipe->queue, WEFT__FOR_SPACE, try_send, &sending, deadline);
     return rc > 0 ? 0 : (int)rc;
-}
-
-static void item_open(weft_queue *queue, weft_item *item, uint64_t position, int seat)
-{
-    item->data = weft__ring_element(&queue->ring, position) + WEFT__MESSAGE_PREFIX;
-    item->position_ = position;
-    item->seat_ = (unsigned)seat + 1;
-    (void)weft__fetch_add_relaxed(&queue->open_items, 1); /* relaxed: a count for detach */
-}
-
-static void item_close(weft_queue *queue, weft_item *item)
-{
-    weft__seat_give_back(queue->segment, item->seat_ - 1);
-    item->seat_ = 0;
-    item->data = NULL;
-    (void)weft__fetch_add_relaxed(&queue->open_items, UINT32_MAX); /* relaxed: as above */
 }
 
 static int64_t try_reserve(weft_queue *queue, void *arg)
@@ -117,7 +88,7 @@ static int64_t try_reserve(weft_queue *queue, void *arg)
     }
     sending->item->bytes = (size_t)sending->bytes;
     sending->item->count_ = (unsigned)granules;
-    item_open(queue, sending->item, position, seat);
+    weft__item_open(queue, sending->item, position, WEFT__MESSAGE_PREFIX, seat);
     return 1;
 }
 
@@ -127,9 +98,7 @@ int weft_pipe_reserve(weft_pipe *pipe, weft_item *item, size_t bytes, int64_t de
     outgoing sending = {.bytes = bytes, .item = &opened};
     if (bytes > pipe->queue.elem_bytes)
         return -EMSGSIZE;
-    int64_t rc = try_reserve(&pipe->queue, &sending);
-    if (rc == -EAGAIN)
-        rc = wait_for_space(&pipe->queue, try_reserve, &sending, deadline);
+    int64_t rc = weft__queue_do(&pipe->queue, WEFT__FOR_SPACE, try_reserve, &sending, deadline);
     if (rc < 0)
         return (int)rc;
     *item = opened;
@@ -141,7 +110,7 @@ int weft_pipe_commit(weft_pipe *pipe, weft_item *item, size_t bytes)
     if (item->seat_ == 0 || bytes > item->bytes)
         return -EINVAL;
     publish(&pipe->queue, item->position_, bytes, item->count_);
-    item_close(&pipe->queue, item);
+    weft__item_close(&pipe->queue, item);
     return 0;
 }
 
@@ -150,7 +119,7 @@ int weft_pipe_abort(weft_pipe *pipe, weft_item *item)
     if (item->seat_ == 0)
         return -EINVAL;
     weft__mpmc_annul(&pipe->queue.ring, item->position_, item->count_);
-    item_close(&pipe->queue, item);
+    weft__item_close(&pipe->queue, item);
     weft__bell_tell(&pipe->queue.ring.control->data, 1);
     return 0;
 }
@@ -234,22 +203,10 @@ static int64_t try_receive(weft_queue *queue, void *arg)
     return rc;
 }
 
-static int64_t wait_for_data(weft_queue *queue, weft__attempt *attempt, void *arg, int64_t deadline)
-{
-    weft__wait wait = {.attempt = attempt,
-                       .arg = arg,
-                       .bell = &queue->ring.control->data,
-                       .deadline = deadline,
-                       .side = 0};
-    return weft__queue_wait(queue, &wait);
-}
-
 ssize_t weft_pipe_receive(weft_pipe *pipe, void *buffer, size_t bytes, int64_t deadline)
 {
     incoming receiving = {.buffer = buffer, .bytes = bytes};
-    int64_t rc = try_receive(&pipe->queue, &receiving);
-    if (rc == -EAGAIN)
-        rc = wait_for_data(&pipe->queue, try_receive, &receiving, deadline);
+    int64_t rc = weft__queue_do(&pipe->queue, WEFT__FOR_DATA, try_receive, &receiving, deadline);
     return rc > 0 ? (ssize_t)receiving.received : (ssize_t)rc;
 }
 
@@ -272,16 +229,14 @@ static int64_t try_take(weft_queue *queue, void *arg)
     }
     item->bytes = WEFT__MESSAGE_BYTES(prefix);
     item->count_ = (unsigned)got;
-    item_open(queue, item, position, seat);
+    weft__item_open(queue, item, position, WEFT__MESSAGE_PREFIX, seat);
     return 1;
 }
 
 int weft_pipe_take(weft_pipe *pipe, weft_item *item, int64_t deadline)
 {
     weft_item opened = {.seat_ = 0};
-    int64_t rc = try_take(&pipe->queue, &opened);
-    if (rc == -EAGAIN)
-        rc = wait_for_data(&pipe->queue, try_take, &opened, deadline);
+    int64_t rc = weft__queue_do(&pipe->queue, WEFT__FOR_DATA, try_take, &opened, deadline);
     if (rc < 0)
         return (int)rc;
     *item = opened;
@@ -294,7 +249,7 @@ int weft_pipe_release(weft_pipe *pipe, weft_item *item)
         return -EINVAL;
     uint64_t position = item->position_, granules = item->count_;
     give_back(&pipe->queue, position, granules);
-    item_close(&pipe->queue, item);
+    weft__item_close(&pipe->queue, item);
     return 0;
 }
 

@@ -357,44 +357,20 @@ static WEFT__NOINLINE int pop_large(weft_queue *queue, void *elem)
 
 /* ---- push and pop ---------------------------------------------------------------------------- */
 
-static WEFT__NOINLINE int64_t wait_for_data(weft_queue *queue, weft__attempt *attempt, void *arg,
-                                            int64_t deadline)
-{
-    weft__wait wait = {.attempt = attempt,
-                       .arg = arg,
-                       .bell = &queue->ring.control->data,
-                       .deadline = deadline,
-                       .side = 0};
-    return weft__queue_wait(queue, &wait);
-}
-
-static WEFT__NOINLINE int64_t wait_for_space(weft_queue *queue, weft__attempt *attempt, void *arg,
-                                             int64_t deadline)
-{
-    weft__wait wait = {.attempt = attempt,
-                       .arg = arg,
-                       .bell = &queue->ring.control->space,
-                       .deadline = deadline,
-                       .side = 1};
-    return weft__queue_wait(queue, &wait);
-}
-
 ssize_t weft_queue_push_n(weft_queue *queue, const void *elems, size_t count, int64_t deadline)
 {
     size_t most = count < queue->ring.mask + 1 ? count : queue->ring.mask + 1;
     batch transfer = {.elems = (char *)(uintptr_t)elems, .count = most};
     if (count == 0)
         return 0;
-    int64_t rc = try_push(queue, &transfer);
-    if (WEFT__UNLIKELY(rc == -EAGAIN))
-        rc = wait_for_space(queue, try_push, &transfer, deadline);
+    int64_t rc = weft__queue_do(queue, WEFT__FOR_SPACE, try_push, &transfer, deadline);
     return (ssize_t)rc;
 }
 
 static WEFT__NOINLINE int push_slowly(weft_queue *queue, const void *elem, int64_t deadline)
 {
     batch transfer = {.elems = (char *)(uintptr_t)elem, .count = 1};
-    int64_t rc = wait_for_space(queue, try_push, &transfer, deadline);
+    int64_t rc = weft__queue_wait(queue, WEFT__FOR_SPACE, try_push, &transfer, deadline);
     return rc > 0 ? 0 : (int)rc;
 }
 
@@ -423,9 +399,7 @@ ssize_t weft_queue_pop_n(weft_queue *queue, void *elems, size_t count, int64_t d
     batch transfer = {.elems = elems, .count = most};
     if (count == 0)
         return 0;
-    int64_t rc = try_pop(queue, &transfer);
-    if (WEFT__UNLIKELY(rc == -EAGAIN))
-        rc = wait_for_data(queue, try_pop, &transfer, deadline);
+    int64_t rc = weft__queue_do(queue, WEFT__FOR_DATA, try_pop, &transfer, deadline);
     return (ssize_t)rc;
 }
 
@@ -433,7 +407,7 @@ static WEFT__NOINLINE int pop_slowly(weft_queue *queue, void *elem, unsigned *fl
                                      int64_t deadline)
 {
     batch transfer = {.elems = elem, .count = 1};
-    int64_t rc = wait_for_data(queue, try_pop, &transfer, deadline);
+    int64_t rc = weft__queue_wait(queue, WEFT__FOR_DATA, try_pop, &transfer, deadline);
     if (rc < 0)
         return (int)rc;
     *flags = transfer.flags;
@@ -474,24 +448,11 @@ int weft_queue_pop_flags(weft_queue *queue, void *elem, unsigned *flags, int64_t
 
 /* ---- in place -------------------------------------------------------------------------------- */
 
-/* The seat is the item's until it is closed; 0 stands for a one-to-one queue, which needs none. */
 static void item_open(weft_queue *queue, weft_item *item, uint64_t position, int seat)
 {
-    item->data = weft__ring_element(&queue->ring, position);
+    weft__item_open(queue, item, position, 0, seat);
     item->bytes = queue->elem_bytes;
     item->count_ = 1;
-    item->position_ = position;
-    item->seat_ = (unsigned)seat + 1;
-    (void)weft__fetch_add_relaxed(&queue->open_items, 1); /* relaxed: a count for detach */
-}
-
-static void item_close(weft_queue *queue, weft_item *item)
-{
-    if (!queue->is_spsc)
-        weft__seat_give_back(queue->segment, item->seat_ - 1);
-    item->seat_ = 0;
-    item->data = NULL;
-    (void)weft__fetch_add_relaxed(&queue->open_items, UINT32_MAX); /* relaxed: as above */
 }
 
 static int64_t spsc_reserve(weft_queue *queue, weft_item *item)
@@ -524,9 +485,7 @@ static int64_t try_reserve(weft_queue *queue, void *arg)
 int weft_queue_reserve(weft_queue *queue, weft_item *item, int64_t deadline)
 {
     weft_item opened = {.seat_ = 0};
-    int64_t rc = try_reserve(queue, &opened);
-    if (rc == -EAGAIN)
-        rc = wait_for_space(queue, try_reserve, &opened, deadline);
+    int64_t rc = weft__queue_do(queue, WEFT__FOR_SPACE, try_reserve, &opened, deadline);
     if (rc < 0)
         return (int)rc;
     *item = opened;
@@ -543,7 +502,7 @@ int weft_queue_commit(weft_queue *queue, weft_item *item)
     } else {
         weft__mpmc_publish(&queue->ring, item->position_);
     }
-    item_close(queue, item);
+    weft__item_close(queue, item);
     weft__bell_tell(&queue->ring.control->data, 1);
     return 0;
 }
@@ -556,7 +515,7 @@ int weft_queue_abort(weft_queue *queue, weft_item *item)
         queue->push.is_open = 0; /* nothing was told to anybody */
     else
         weft__mpmc_annul(&queue->ring, item->position_, 1);
-    item_close(queue, item);
+    weft__item_close(queue, item);
     weft__bell_tell(&queue->ring.control->data, 1); /* what is behind it may be popped now */
     return 0;
 }
@@ -607,9 +566,7 @@ static int64_t try_take(weft_queue *queue, void *arg)
 int weft_queue_take(weft_queue *queue, weft_item *item, int64_t deadline)
 {
     weft_item opened = {.seat_ = 0};
-    int64_t rc = try_take(queue, &opened);
-    if (rc == -EAGAIN)
-        rc = wait_for_data(queue, try_take, &opened, deadline);
+    int64_t rc = weft__queue_do(queue, WEFT__FOR_DATA, try_take, &opened, deadline);
     if (rc < 0)
         return (int)rc;
     *item = opened;
@@ -626,7 +583,7 @@ int weft_queue_release(weft_queue *queue, weft_item *item)
     } else {
         weft__mpmc_release(&queue->ring, item->position_, 1);
     }
-    item_close(queue, item);
+    weft__item_close(queue, item);
     weft__bell_tell(&queue->ring.control->space, INT_MAX); /* a join may wait beside a push */
     return 0;
 }
@@ -668,9 +625,7 @@ static int64_t try_join(weft_queue *queue, void *arg)
 
 int weft_queue_join(weft_queue *queue, int64_t deadline)
 {
-    int64_t rc = try_join(queue, NULL);
-    if (rc == -EAGAIN)
-        rc = wait_for_space(queue, try_join, NULL, deadline);
+    int64_t rc = weft__queue_do(queue, WEFT__FOR_SPACE, try_join, NULL, deadline);
     return rc > 0 ? 0 : (int)rc;
 }
 

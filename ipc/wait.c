@@ -28,6 +28,15 @@
 #define LOOK_NS_MAX (100 * WEFT_MSEC)
 #define ATTEMPTS_PER_CLOCK 16
 
+/* For whom: what the caller waits for. */
+typedef struct waiting {
+    weft__attempt *attempt;
+    void *arg;
+    weft__shm_bell *bell; /* rung when it is worth another attempt */
+    int64_t deadline;
+    weft__cause cause;
+} waiting;
+
 /* ---- the dead -------------------------------------------------------------------------------- */
 
 int weft__queue_has_dead(const weft_queue *queue)
@@ -88,15 +97,15 @@ static void look(weft_queue *queue, int64_t now)
 
 /* Nobody is left who could end this wait: all others are gone, the last one by death, and this
  * process has no other thread at the queue. */
-static int is_abandoned(const weft_queue *queue, const weft__wait *wait)
+static int is_abandoned(const weft_queue *queue, const waiting *wait)
 {
     const weft__segment *segment = queue->segment;
     uint64_t me = segment->member;
     if (queue->is_spsc) {
         const weft__shm_control *control = queue->ring.control;
         /* relaxed: only its death is asked for */
-        uint64_t peer =
-            weft__load_relaxed(wait->side == 0 ? &control->producer : &control->consumer);
+        uint64_t peer = weft__load_relaxed(wait->cause == WEFT__FOR_DATA ? &control->producer
+                                                                         : &control->consumer);
         if (peer == me)
             return 0; /* another thread of this process */
         if (peer != 0 && weft__ring_member_is_dead(&queue->ring, peer))
@@ -123,9 +132,9 @@ static void learn(uint32_t *spin_ns, int64_t took_ns, int was_worth_it)
 }
 
 /* Attempts without sleep, for as long as that is worth while. */
-static int64_t spin(weft_queue *queue, const weft__wait *wait)
+static int64_t spin(weft_queue *queue, const waiting *wait)
 {
-    uint32_t *spin_ns = &queue->spin_ns[wait->side];
+    uint32_t *spin_ns = &queue->spin_ns[wait->cause];
     int64_t limit = weft__load_relaxed(spin_ns); /* relaxed: an estimate */
     int64_t begin = weft_now(), now = begin;
     while (now - begin < limit && now < wait->deadline) {
@@ -143,7 +152,7 @@ static int64_t spin(weft_queue *queue, const weft__wait *wait)
 }
 
 /* One sleep: what the attempt says, or -EAGAIN, and *rc why the sleep ended. */
-static int64_t sleep_once(weft_queue *queue, const weft__wait *wait, int64_t limit, int *why)
+static int64_t sleep_once(weft_queue *queue, const waiting *wait, int64_t limit, int *why)
 {
     uint32_t rung = weft__bell_arm(wait->bell);
     int64_t rc = wait->attempt(queue, wait->arg);
@@ -160,7 +169,7 @@ static int64_t nap_ns_max(const weft_queue *queue)
     return weft__load_relaxed(&queue->segment->header->is_coarse) ? LOOK_NS_MIN : LOOK_NS_MAX;
 }
 
-static int64_t sleep_and_look(weft_queue *queue, const weft__wait *wait)
+static int64_t sleep_and_look(weft_queue *queue, const waiting *wait)
 {
     const weft__block *block = weft__block_now();
     int64_t nap = LOOK_NS_MIN;
@@ -171,7 +180,7 @@ static int64_t sleep_and_look(weft_queue *queue, const weft__wait *wait)
         int64_t rc = sleep_once(queue, wait, limit, &why);
         now = block->now();
         if (rc != -EAGAIN || why == -ECANCELED) {
-            learn(&queue->spin_ns[wait->side], now - begin, now - begin < SPIN_NS_MAX);
+            learn(&queue->spin_ns[wait->cause], now - begin, now - begin < SPIN_NS_MAX);
             return rc != -EAGAIN ? rc : why;
         }
         if (why == -ETIMEDOUT) {
@@ -188,14 +197,21 @@ static int64_t sleep_and_look(weft_queue *queue, const weft__wait *wait)
     }
 }
 
-int64_t weft__queue_wait(weft_queue *queue, const weft__wait *wait)
+int64_t weft__queue_wait(weft_queue *queue, weft__cause cause, weft__attempt *attempt, void *arg,
+                         int64_t deadline)
 {
+    weft__shm_control *control = queue->ring.control;
+    const waiting wait = {.attempt = attempt,
+                          .arg = arg,
+                          .bell = cause == WEFT__FOR_DATA ? &control->data : &control->space,
+                          .deadline = deadline,
+                          .cause = cause};
     if (weft__load_relaxed(&queue->segment->is_lost)) /* relaxed: set by this process */
         return -EPROTO;
-    if (wait->deadline <= WEFT_POLL) {
+    if (deadline <= WEFT_POLL) {
         look(queue, weft_now());
-        return wait->attempt(queue, wait->arg);
+        return attempt(queue, arg);
     }
-    int64_t rc = spin(queue, wait);
-    return rc != -EAGAIN ? rc : sleep_and_look(queue, wait);
+    int64_t rc = spin(queue, &wait);
+    return rc != -EAGAIN ? rc : sleep_and_look(queue, &wait);
 }
