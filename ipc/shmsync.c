@@ -436,19 +436,32 @@ int weft_shm_cond_notify(weft_shm_cond *cond, int count)
 /* ---- barrier -----------------------------------------------------------------------------------
  * */
 
-#define BROKEN ((uint64_t)1 << 31)
-#define ARRIVED(state) ((state) & (BROKEN - 1))
-#define ROUND(state) ((state) >> 32)
-#define NEXT_ROUND(state) ((ROUND(state) + 1) << 32)
+/* The state is round:24 | past:23 | broken:1 | arrived:16. `past` has a bit for each of the last
+ * rounds, the last one lowest: all arrived. So whoever looks late learns how its own round ended,
+ * whatever has become of the barrier since. */
+#define PARTIES_MAX 0xffffu
+#define ARRIVED(state) ((state)&PARTIES_MAX)
+#define BROKEN ((uint64_t)1 << 16)
+#define PAST_BITS 23
+#define PAST(state) ((state) >> 17 & (((uint64_t)1 << PAST_BITS) - 1))
+#define ROUND(state) ((state) >> 40)
+#define ROUNDS_BETWEEN(from, to) (((to) - (from)) & 0xffffff)
 
 int weft_shm_barrier_init(weft_shm_barrier *barrier, uint32_t parties)
 {
     uint64_t offset;
     int rc = place(barrier, sizeof *barrier, &offset);
-    if (rc != 0 || parties == 0 || parties >= BROKEN)
+    if (rc != 0 || parties == 0 || parties > PARTIES_MAX)
         return -EINVAL;
     *barrier = (weft_shm_barrier){.offset_ = offset, .parties_ = parties};
     return 0;
+}
+
+/* The state after a round that all have come to, or that was given up. */
+static uint64_t next_round(uint64_t state, unsigned is_complete)
+{
+    uint64_t past = (PAST(state) << 1 | is_complete) & (((uint64_t)1 << PAST_BITS) - 1);
+    return (ROUND(state) + 1) << 40 | past << 17;
 }
 
 /* Change the state and tell those who wait. */
@@ -487,8 +500,9 @@ static int try_barrier(void *object)
 {
     const arrived *arrival = object;
     uint64_t state = barrier_state(arrival->barrier);
-    if (ROUND(state) != arrival->round)
-        return ROUND(state) == ((arrival->round + 1) & UINT32_MAX) ? 0 : -EPIPE;
+    uint64_t since = ROUNDS_BETWEEN(arrival->round, ROUND(state));
+    if (since != 0)
+        return since <= PAST_BITS && (PAST(state) >> (since - 1) & 1) ? 0 : -EPIPE;
     if (state & BROKEN)
         return -EPIPE;
     /* relaxed: who has died is known by now, or at the end of the next nap */
@@ -507,7 +521,7 @@ static int barrier_arrive(weft_shm_barrier *barrier, uint64_t *round)
             return -EPIPE;
         *round = ROUND(state);
         uint64_t number = ARRIVED(state);
-        uint64_t next = number + 1 < barrier->parties_ ? state + 1 : NEXT_ROUND(state);
+        uint64_t next = number + 1 < barrier->parties_ ? state + 1 : next_round(state, 1);
         if (barrier_change(barrier, state, next))
             return (int)number;
         weft__relax();
@@ -538,13 +552,12 @@ int weft_shm_barrier_abort(weft_shm_barrier *barrier)
     return 0;
 }
 
-/* Two rounds on: those of the round before see that it is not the next, and that they were left. */
 int weft_shm_barrier_reset(weft_shm_barrier *barrier)
 {
     if (segment_of(barrier, &barrier->offset_) == NULL)
         return -EINVAL;
     uint64_t state = barrier_state(barrier);
-    while (!barrier_change(barrier, state, NEXT_ROUND(NEXT_ROUND(state))))
+    while (!barrier_change(barrier, state, next_round(state, 0)))
         state = barrier_state(barrier);
     return 0;
 }

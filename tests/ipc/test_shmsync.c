@@ -366,6 +366,31 @@ static void test_barrier_breaks(void **state)
     assert_int_equal(end_child(waiting[1]), 0);
 }
 
+static int arrive_first(void *arg)
+{
+    (void)arg;
+    return weft_shm_barrier_wait(&shared->barrier, weft_in(LIVENESS_NS)) == 0 ? 0 : __LINE__;
+}
+
+/* Whoever looks late learns how its own round ended, not what became of the barrier since. */
+static void test_barrier_remembers(void **state)
+{
+    int status;
+    (void)state;
+    assert_int_equal(weft_shm_barrier_init(&shared->barrier, 2), 0);
+    pid_t late = start_child(arrive_first, NULL);
+    while (weft__load_acquire(&shared->barrier.state_) == 0)
+        (void)usleep(200);
+    assert_int_equal(kill(late, SIGSTOP), 0);
+    assert_int_equal(waitpid(late, &status, WUNTRACED), late);
+    assert_int_equal(weft_shm_barrier_wait(&shared->barrier, WEFT_FOREVER), 1);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(weft_shm_barrier_reset(&shared->barrier), 0);
+    assert_int_equal(weft_shm_barrier_abort(&shared->barrier), 0);
+    assert_int_equal(kill(late, SIGCONT), 0);
+    assert_int_equal(end_child(late), 0);
+}
+
 /* ---- where they lie ----------------------------------------------------------------------------
  * */
 
@@ -412,12 +437,19 @@ static void test_memory_by_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_TABLE(test_mutex),         WITH_TABLE(test_mutex_holder_dies),
-        WITH_TABLE(test_mutex_is_lost), WITH_TABLE(test_mutex_sleeper_inherits),
-        WITH_TABLE(test_rlock),         WITH_TABLE(test_semaphore),
-        WITH_TABLE(test_event),         WITH_TABLE(test_cond),
-        WITH_TABLE(test_barrier),       WITH_TABLE(test_barrier_breaks),
-        WITH_TABLE(test_places),        WITH_TABLE(test_memory_by_name),
+        WITH_TABLE(test_mutex),
+        WITH_TABLE(test_mutex_holder_dies),
+        WITH_TABLE(test_mutex_is_lost),
+        WITH_TABLE(test_mutex_sleeper_inherits),
+        WITH_TABLE(test_rlock),
+        WITH_TABLE(test_semaphore),
+        WITH_TABLE(test_event),
+        WITH_TABLE(test_cond),
+        WITH_TABLE(test_barrier),
+        WITH_TABLE(test_barrier_breaks),
+        WITH_TABLE(test_barrier_remembers),
+        WITH_TABLE(test_places),
+        WITH_TABLE(test_memory_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

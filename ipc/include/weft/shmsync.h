@@ -261,7 +261,7 @@ WEFT_API int weft_shm_cond_notify(weft_shm_cond *cond, int count) WEFT_NONNULL(1
  * */
 
 /**
- * Make a barrier for so many parties.
+ * Make a barrier for so many parties, at most 65535.
  *
  * Returns         0; -EINVAL
  * Context         any; nobody uses it yet
