@@ -55,7 +55,7 @@ WEFT__INLINE int64_t weft__queue_do(weft_queue *queue, weft__cause cause, weft__
     return rc == -EAGAIN ? weft__queue_wait(queue, cause, attempt, arg, deadline) : rc;
 }
 
-/* Begin an item at a position, `skip` bytes into its place, for which a seat is kept; 0 stands for a
+/* Begin an item at a position, `skip` bytes into its place; a seat is kept for it, 0 stands for a
  * one-to-one queue, which needs none. And end it. */
 void weft__item_open(weft_queue *queue, weft_item *item, uint64_t position, size_t skip, int seat);
 void weft__item_close(weft_queue *queue, weft_item *item);

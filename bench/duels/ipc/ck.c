@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ck.c — a contestant: the rings of Concurrency Kit, which copy messages of any size, for one sender
- * and one receiver; with CONTEST_MANY, for many of both, where a sender killed between its two
+/* ck.c — a contestant: the rings of Concurrency Kit, which copy messages of any size, for a sender
+ * and a receiver; with CONTEST_MANY, for many of both, where a sender killed between its two
  * steps holds up all others for ever. */
 #include "pair.h"
 
