@@ -19,8 +19,11 @@ static uintptr_t self(void)
     return weft__thread_pointer();
 }
 
-const weft__block weft__block_thread = {
-    .now = weft_now, .wait_word = wait_word, .wake_word = weft__futex_wake_shared, .self = self};
+const weft__block weft__block_thread = {.now = weft_now,
+                                        .wait_word = wait_word,
+                                        .wake_word = weft__futex_wake_shared,
+                                        .wait_readable = weft__wait_readable,
+                                        .self = self};
 
 static const weft__block *installed = &weft__block_thread;
 

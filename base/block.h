@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* block.h — how code that knows no fibers waits: a table of four functions that somebody above may
+/* block.h — how code that knows no fibers waits: a table of five functions that somebody above may
  * replace.
  *
  * What lies in shared memory waits for a word to change. In a plain thread that is a futex; in a
@@ -26,6 +26,9 @@ typedef struct weft__block {
     /* Wake up to `count` of those who wait for `word`, in any process. Returns how many were
      * asleep. */
     int (*wake_word)(const uint32_t *word, int count);
+
+    /* Wait until `fd` is readable or closed at its other end. 0; -ETIMEDOUT; -ECANCELED. */
+    int (*wait_readable)(int fd, int64_t deadline_ns);
 
     /* Who is calling: a value that stays the same while the caller lives, also across waits, and
      * that nobody else in this process has meanwhile. A thread, or a fiber. Never 0. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -32,6 +33,29 @@ int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_n
 int weft__futex_wait_shared(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
 {
     return futex_wait(FUTEX_WAIT_BITSET, word, expected, deadline_ns);
+}
+
+static struct timespec distance_to(int64_t deadline_ns)
+{
+    int64_t rest = deadline_ns - weft_now();
+    if (rest < 0)
+        rest = 0;
+    return (struct timespec){.tv_sec = (time_t)(rest / WEFT_SEC),
+                             .tv_nsec = (long)(rest % WEFT_SEC)};
+}
+
+int weft__wait_readable(int fd, int64_t deadline_ns)
+{
+    struct pollfd watched = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        struct timespec rest = distance_to(deadline_ns);
+        int rc = ppoll(&watched, 1, deadline_ns == WEFT_FOREVER ? NULL : &rest, NULL);
+        if (rc > 0)
+            return 0;
+        if (rc == 0)
+            return -ETIMEDOUT;
+        weft_assert(errno == EINTR || errno == ENOMEM);
+    }
 }
 
 void weft__futex_wake(const uint32_t *word, int count)

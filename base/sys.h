@@ -19,6 +19,9 @@ void weft__futex_wake(const uint32_t *word, int count);
 int weft__futex_wait_shared(const uint32_t *word, uint32_t expected, int64_t deadline_ns);
 int weft__futex_wake_shared(const uint32_t *word, int count);
 
+/* Wait in the thread until `fd` is readable or closed at its other end: 0 or -ETIMEDOUT. */
+int weft__wait_readable(int fd, int64_t deadline_ns);
+
 /* Make weft__membarrier() usable in this process: 0 or -ENOSYS, -EPERM ... Idempotent. */
 int weft__membarrier_register(void);
 

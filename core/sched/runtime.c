@@ -21,6 +21,7 @@
 #include "debug/holder.h"
 #include "debug/registry.h"
 #include "hooks.h"
+#include "io/foreign.h"
 #include "lane.h"
 #include "sched/settings.h"
 #include "sched/topology.h"
@@ -175,6 +176,7 @@ int weft_runtime_create(weft_runtime **out, const weft_config *config)
         return -ENOMEM;
     memset(runtime, 0, sizeof *runtime);
     weft__fork_register();
+    weft__block_enter_fibers();
     apply_settings(runtime, &settings);
     rc = alloc_workers(runtime);
     if (rc == 0)

@@ -12,18 +12,17 @@
 #include <weft/atomic.h>
 
 #include "alloc.h"
-#include "panic.h"
+#include "block.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REPORT_PATIENCE_NS (10 * WEFT_SEC) /* for what a living server does at once */
@@ -40,30 +39,6 @@ struct weft_process {
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
-static struct timespec distance_to(int64_t deadline_ns)
-{
-    int64_t rest = deadline_ns - weft_now();
-    if (rest < 0)
-        rest = 0;
-    return (struct timespec){.tv_sec = (time_t)(rest / WEFT_SEC),
-                             .tv_nsec = (long)(rest % WEFT_SEC)};
-}
-
-/* Wait until `fd` is readable or closed at its other end: 0 or -ETIMEDOUT. */
-static int wait_readable(int fd, int64_t deadline_ns)
-{
-    struct pollfd watched = {.fd = fd, .events = POLLIN};
-    for (;;) {
-        struct timespec rest = distance_to(deadline_ns);
-        int rc = ppoll(&watched, 1, deadline_ns == WEFT_FOREVER ? NULL : &rest, NULL);
-        if (rc > 0)
-            return 0;
-        if (rc == 0)
-            return -ETIMEDOUT;
-        weft_assert(errno == EINTR || errno == ENOMEM);
-    }
-}
-
 static void read_report(weft_process *process)
 {
     weft__report report;
@@ -76,13 +51,14 @@ static void read_report(weft_process *process)
     process->report_fd = -1;
 }
 
-/* Wait for the report: 0 it has been read, -ETIMEDOUT. */
+/* Wait for the report: 0 it has been read, -ETIMEDOUT. In the thread, for a moment: the lock is
+ * its own. */
 static int settle(weft_process *process, int64_t deadline_ns)
 {
     int rc = 0;
     (void)pthread_mutex_lock(&process->lock);
     if (process->report_fd >= 0) {
-        rc = wait_readable(process->report_fd, deadline_ns);
+        rc = weft__wait_readable(process->report_fd, deadline_ns);
         if (rc == 0)
             read_report(process);
     }
@@ -243,7 +219,7 @@ int weft_process_start(weft_process **process, int (*body)(weft_child *self),
 
 int weft_process_join(weft_process *process, int64_t deadline_ns)
 {
-    int rc = wait_readable(process->pidfd, deadline_ns);
+    int rc = weft__block_now()->wait_readable(process->pidfd, deadline_ns);
     if (rc != 0)
         return rc;
     /* It has ended; the report takes a moment that a deadline in the past should not cost us. */
@@ -270,7 +246,7 @@ int weft_process_kill(weft_process *process)
 
 int weft_process_is_alive(const weft_process *process)
 {
-    return wait_readable(process->pidfd, WEFT_POLL) != 0;
+    return weft__wait_readable(process->pidfd, WEFT_POLL) != 0;
 }
 
 /* 0: the process has ended and `report` holds. */

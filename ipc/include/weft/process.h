@@ -102,8 +102,9 @@ WEFT_API WEFT_NODISCARD int weft_process_start(weft_process **process,
 /**
  * Wait until the process has ended.
  *
- * Returns         0 it has, also if it was joined before; -ETIMEDOUT
- * Context         thread or fiber; blocks the calling thread
+ * Returns         0 it has, also if it was joined before; -ETIMEDOUT; -ECANCELED and, without
+ *                 memory or descriptors for it, other errors in a fiber
+ * Context         thread or fiber; may park
  * Order           everything the process did happens-before the return
  * Progress        blocking
  */

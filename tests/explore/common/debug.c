@@ -5,6 +5,7 @@
 #include "debug/hang.h"
 #include "debug/holder.h"
 #include "debug/registry.h"
+#include "io/foreign.h"
 
 int64_t weft__hang_watch(weft__worker *worker)
 {
@@ -72,4 +73,8 @@ void weft__registry_add(weft_runtime *runtime)
 void weft__registry_remove(weft_runtime *runtime)
 {
     (void)runtime;
+}
+
+void weft__block_enter_fibers(void)
+{
 }

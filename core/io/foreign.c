@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* foreign.c — how what knows no fibers waits in one: the engine's table of base/block.h.
+ *
+ * A word that other processes change can only be waited for by a thread, in the kernel. So the
+ * fiber lends its worker to another thread for as long as that takes (weft_blocking). Whoever waits
+ * for queues and locks has spun before, so two switches between threads are not what counts. A
+ * child's end is a file that becomes readable: the reactor watches it, and the fiber parks.
+ *
+ * Rejected: futexes through io_uring, which few kernels offer; one thread that waits for all
+ * words with futex_waitv, which takes 128 and must be woken for each change of the list. */
+#include "io/foreign.h"
+
+#include "block.h"
+#include "sched/worker.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <weft/fiber.h>
+#include <weft/io.h>
+#include <weft/runtime.h>
+
+static int wait_word(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+    int rc = 0;
+    if (weft__worker_self() == NULL)
+        return weft__block_thread.wait_word(word, expected, deadline_ns);
+    if (weft_cancel_requested() != 0)
+        return -ECANCELED;
+    weft_blocking
+    {
+        rc = weft__block_thread.wait_word(word, expected, deadline_ns);
+    }
+    return rc;
+}
+
+static int wait_readable(int fd, int64_t deadline_ns)
+{
+    if (weft__worker_self() == NULL)
+        return weft__block_thread.wait_readable(fd, deadline_ns);
+    int rc = weft_poll(fd, POLLIN, deadline_ns);
+    return rc > 0 ? 0 : rc == -EAGAIN ? -ETIMEDOUT : rc;
+}
+
+static uintptr_t self(void)
+{
+    const weft__worker *worker = weft__worker_self();
+    return worker != NULL ? (uintptr_t)worker->current : weft__thread_pointer();
+}
+
+void weft__block_enter_fibers(void)
+{
+    static const weft__block fibers = {.now = weft_now,
+                                       .wait_word = wait_word,
+                                       .wake_word = weft__futex_wake_shared,
+                                       .wait_readable = wait_readable,
+                                       .self = self};
+    weft__block_install(&fibers);
+}
