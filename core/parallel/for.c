@@ -22,6 +22,7 @@
  *     land on different workers, and nested loops need a counter each.
  *
  * Never: a piece that is empty, longer than the grain, or run twice. */
+#include "cut.h"
 #include "pieces.h"
 
 #include <weft/runtime.h>
@@ -41,13 +42,17 @@ typedef struct weft__loop {
     weft_range range; /* not empty, its grain set */
     weft_body *body;
     void *arg;
+    weft__cut cut;
 } weft__loop;
 
 /* Run pieces first … last - 1, at least one. */
-WEFT_VOID_TASK(weft__loop_run, const weft__loop *, loop, size_t, first, size_t, last)
+WEFT_VOID_TASK(weft__loop_run, weft__loop *, loop, size_t, first, size_t, last)
 {
     if (last - first == 1) {
-        loop->body(weft__range_piece(loop->range, first), loop->arg);
+        weft__piece piece = weft__cut_enter(&loop->cut);
+        if (piece != WEFT__PIECE_LEFT_OUT)
+            loop->body(weft__range_piece(loop->range, first), loop->arg);
+        weft__cut_leave(piece);
         return;
     }
     size_t middle = first + (last - first) / 2;
@@ -56,15 +61,16 @@ WEFT_VOID_TASK(weft__loop_run, const weft__loop *, loop, size_t, first, size_t, 
     weft_join(upper);
 }
 
-void weft_parallel_for(weft_range range, weft_body *body, void *arg)
+int weft_parallel_for(weft_range range, weft_body *body, void *arg)
 {
     size_t n = weft__range_length(range);
     if (n == 0)
-        return;
+        return 0;
     if (range.grain == 0)
         range.grain = weft__divide_up(n, pieces_wanted());
-    weft__loop loop = {range, body, arg};
+    weft__loop loop = {range, body, arg, weft__cut_begin()};
     weft__loop_run(&loop, 0, weft__range_pieces(range));
+    return weft__cut_end(&loop.cut);
 }
 
 /* ---- two and three axes ----------------------------------------------------------------- */
@@ -82,6 +88,7 @@ typedef struct weft__grid {
     weft__grid_body body;
     int is_box;
     void *arg;
+    weft__cut cut;
 } weft__grid;
 
 /* A block of pieces: piece numbers first … last - 1 on every axis. */
@@ -101,8 +108,7 @@ static size_t longest_axis(const weft__block *block)
     return longest;
 }
 
-/* Call the body on a block of one piece. */
-static void run_piece(const weft__grid *grid, const weft__block *block)
+static void call_body(const weft__grid *grid, const weft__block *block)
 {
     weft_range rows = weft__range_piece(grid->axis[ROWS], block->first[ROWS]);
     weft_range cols = weft__range_piece(grid->axis[COLS], block->first[COLS]);
@@ -114,7 +120,16 @@ static void run_piece(const weft__grid *grid, const weft__block *block)
     grid->body.three((weft_range3){planes, rows, cols}, grid->arg);
 }
 
-WEFT_VOID_TASK(weft__grid_run, const weft__grid *, grid, weft__block, block)
+/* Call the body on a block of one piece. */
+static void run_piece(weft__grid *grid, const weft__block *block)
+{
+    weft__piece piece = weft__cut_enter(&grid->cut);
+    if (piece != WEFT__PIECE_LEFT_OUT)
+        call_body(grid, block);
+    weft__cut_leave(piece);
+}
+
+WEFT_VOID_TASK(weft__grid_run, weft__grid *, grid, weft__block, block)
 {
     size_t axis = longest_axis(&block);
     size_t pieces = block.last[axis] - block.first[axis];
@@ -148,11 +163,11 @@ static void choose_grains(weft_range *axes)
     }
 }
 
-static void run_grid(weft__grid *grid)
+static int run_grid(weft__grid *grid)
 {
     for (size_t axis = 0; axis < AXES; axis++)
         if (weft__range_length(grid->axis[axis]) == 0)
-            return;
+            return 0;
     choose_grains(grid->axis);
     weft__block block;
     for (size_t axis = 0; axis < AXES; axis++) {
@@ -160,17 +175,19 @@ static void run_grid(weft__grid *grid)
         block.last[axis] = weft__range_pieces(grid->axis[axis]);
     }
     weft__grid_run(grid, block);
+    return weft__cut_end(&grid->cut);
 }
 
-void weft_parallel_for2(weft_range2 range, weft_body2 *body, void *arg)
+int weft_parallel_for2(weft_range2 range, weft_body2 *body, void *arg)
 {
     weft_range plane = {0, 1, 1};
-    weft__grid grid = {{plane, range.rows, range.cols}, {.two = body}, 0, arg};
-    run_grid(&grid);
+    weft__grid grid = {{plane, range.rows, range.cols}, {.two = body}, 0, arg, weft__cut_begin()};
+    return run_grid(&grid);
 }
 
-void weft_parallel_for3(weft_range3 range, weft_body3 *body, void *arg)
+int weft_parallel_for3(weft_range3 range, weft_body3 *body, void *arg)
 {
-    weft__grid grid = {{range.planes, range.rows, range.cols}, {.three = body}, 1, arg};
-    run_grid(&grid);
+    weft__grid grid = {
+        {range.planes, range.rows, range.cols}, {.three = body}, 1, arg, weft__cut_begin()};
+    return run_grid(&grid);
 }

@@ -28,6 +28,7 @@
  *     combination, and makes the result depend on who ran what. */
 #include <errno.h>
 
+#include "cut.h"
 #include "element.h"
 #include "pieces.h"
 
@@ -39,6 +40,7 @@ typedef struct weft__reduce {
     size_t group;     /* pieces in a leaf of the tree */
     const weft_reduction *how;
     void *arg;
+    weft__cut cut;
 } weft__reduce;
 
 static void start(const weft_reduction *how, void *value)
@@ -49,15 +51,17 @@ static void start(const weft_reduction *how, void *value)
         memset(value, 0, how->bytes);
 }
 
-static void fold_piece(const weft__reduce *reduce, size_t index, void *value)
+static void fold_piece(weft__reduce *reduce, size_t index, void *value)
 {
     start(reduce->how, value);
-    reduce->how->piece(weft__range_piece(reduce->range, index), value, reduce->arg);
+    weft__piece piece = weft__cut_enter(&reduce->cut);
+    if (piece != WEFT__PIECE_LEFT_OUT)
+        reduce->how->piece(weft__range_piece(reduce->range, index), value, reduce->arg);
+    weft__cut_leave(piece);
 }
 
 /* Fold the pieces first … last - 1, of which there are at least two, one after the other. */
-static WEFT__NOINLINE void fold_pieces(const weft__reduce *reduce, size_t first, size_t last,
-                                       void *value)
+static WEFT__NOINLINE void fold_pieces(weft__reduce *reduce, size_t first, size_t last, void *value)
 {
     void *next = WEFT__IN_FRAME(reduce->how->bytes);
     fold_piece(reduce, first, value);
@@ -67,7 +71,7 @@ static WEFT__NOINLINE void fold_pieces(const weft__reduce *reduce, size_t first,
     }
 }
 
-static void fold_leaf(const weft__reduce *reduce, size_t leaf, void *value)
+static void fold_leaf(weft__reduce *reduce, size_t leaf, void *value)
 {
     size_t first = leaf * reduce->group;
     size_t left = reduce->pieces - first;
@@ -78,8 +82,7 @@ static void fold_leaf(const weft__reduce *reduce, size_t leaf, void *value)
 }
 
 /* Reduce the leaves first … last - 1, at least one, to *value. */
-WEFT_VOID_TASK(weft__reduce_run, const weft__reduce *, reduce, size_t, first, size_t, last, void *,
-               value)
+WEFT_VOID_TASK(weft__reduce_run, weft__reduce *, reduce, size_t, first, size_t, last, void *, value)
 {
     if (last - first == 1) {
         fold_leaf(reduce, first, value);
@@ -102,6 +105,7 @@ int weft_reduce(weft_range range, const weft_reduction *how, void *value, void *
     size_t n = weft__range_length(range);
     /* Not `value` itself: it may be unaligned, or be what `identity` points to. */
     void *total = WEFT__IN_FRAME(how->bytes);
+    int rc = 0;
     if (n == 0) {
         start(how, total);
     } else {
@@ -109,9 +113,11 @@ int weft_reduce(weft_range range, const weft_reduction *how, void *value, void *
             range.grain = weft__grain_fixed(n);
         size_t pieces = weft__range_pieces(range);
         size_t group = weft__divide_up(pieces, WEFT__LEAVES_MOST);
-        weft__reduce reduce = {range, pieces, group, how, arg};
+        weft__reduce reduce = {range, pieces, group, how, arg, weft__cut_begin()};
         weft__reduce_run(&reduce, 0, weft__divide_up(pieces, group), total);
+        rc = weft__cut_end(&reduce.cut);
     }
-    memcpy(value, total, how->bytes);
-    return 0;
+    if (rc == 0)
+        memcpy(value, total, how->bytes);
+    return rc;
 }

@@ -58,13 +58,18 @@ typedef void weft_body3(weft_range3 piece, void *arg);
  * Piece i begins at range.begin + i * grain. An automatic grain yields a few dozen pieces for each
  * worker, and a single piece outside a runtime.
  *
+ * A scope around the call (weft/fiber.h) that is cancelled, or whose deadline passes, cuts the loop
+ * short: pieces that have not begun are left out. A body asks by weft_cancel_requested(), wherever
+ * it runs.
+ *
+ * Returns         0 all pieces have been run; -ECANCELED, -ETIMEDOUT some were left out
  * Context         thread or fiber; may park
  * Order           the call happens-before every piece, every piece happens-before the return
  * Progress        that of the body
  */
-WEFT_API void weft_parallel_for(weft_range range, weft_body *body, void *arg) WEFT_NONNULL(2);
-WEFT_API void weft_parallel_for2(weft_range2 range, weft_body2 *body, void *arg) WEFT_NONNULL(2);
-WEFT_API void weft_parallel_for3(weft_range3 range, weft_body3 *body, void *arg) WEFT_NONNULL(2);
+WEFT_API int weft_parallel_for(weft_range range, weft_body *body, void *arg) WEFT_NONNULL(2);
+WEFT_API int weft_parallel_for2(weft_range2 range, weft_body2 *body, void *arg) WEFT_NONNULL(2);
+WEFT_API int weft_parallel_for3(weft_range3 range, weft_body3 *body, void *arg) WEFT_NONNULL(2);
 
 /* How to reduce a range to one value of `bytes` bytes. `combine` must be associative up to
  * rounding; it need not be commutative: `left` always covers lower indices than `right`. */
@@ -85,7 +90,9 @@ typedef struct weft_reduction {
  * only: 1 up to 1024 indices, then 513 to 1024 pieces.
  *
  * @param value    receives the result, `bytes` long; the identity for an empty range
- * Returns         0; -EINVAL `bytes` is out of range or a function is missing
+ * Returns         0; -EINVAL `bytes` is out of range or a function is missing; -ECANCELED or
+ *                 -ETIMEDOUT a scope around cut it short, as with loops. After each of these
+ *                 `value` is untouched
  * Context         thread or fiber; may park
  * Order           the call happens-before every piece, every piece happens-before the return
  * Progress        that of the functions
