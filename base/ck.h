@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ck.h — the only door to ConcurrencyKit.
  *
- * Taken from it: the Treiber stack whose whole content is popped with one exchange (hence free of
- * ABA, unbounded, without allocation) and the event count. Its operations are inline assembly that
- * ThreadSanitizer cannot see, so each is announced as a release or an acquire of the object, and
- * the plain accesses inside are hidden. */
+ * Taken from it: the event count. Its operations are inline assembly that ThreadSanitizer cannot
+ * see, so each is announced as a release or an acquire of the object, and the plain accesses inside
+ * are hidden. */
 #ifndef WEFT_BASE_CK_H
 #define WEFT_BASE_CK_H
 
 #include <weft/base.h>
 
 #include <ck_ec.h>
-#include <ck_stack.h>
 
 #include "sanitize.h"
 
@@ -58,39 +56,6 @@ WEFT__INLINE void weft__ck_show(void)
     AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
     AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
 #endif
-}
-
-/* ---- an intrusive stack: many push, anyone takes all of it -------------------------------- */
-
-typedef struct ck_stack weft__ck_stack;
-
-WEFT__INLINE void weft__ck_stack_push(weft__ck_stack *stack, struct ck_stack_entry *entry)
-{
-    weft__ck_release(stack);
-    weft__ck_hide();
-    /* The library orders stores only before the swap that publishes; a release orders loads as
-     * well (aarch64: dmb ish; x86-64: nothing). */
-    ck_pr_fence_release();
-    ck_stack_push_upmc(stack, entry);
-    weft__ck_show();
-}
-
-/* The entries, newest first, or NULL. */
-WEFT__INLINE struct ck_stack_entry *weft__ck_stack_take_all(weft__ck_stack *stack)
-{
-    weft__ck_hide();
-    struct ck_stack_entry *newest = ck_stack_batch_pop_upmc(stack);
-    weft__ck_show();
-    weft__ck_acquire(stack);
-    return newest;
-}
-
-WEFT__INLINE int weft__ck_stack_is_empty(weft__ck_stack *stack)
-{
-    weft__ck_hide();
-    int is_empty = ck_pr_load_ptr(&stack->head) == NULL;
-    weft__ck_show();
-    return is_empty;
 }
 
 /* ---- an event count: one word to sleep on -------------------------------------------------- */

@@ -30,6 +30,9 @@ void weft__deque_commit(weft_deque *deque, size_t count);
 /* Owner: the newest item, which stays where it is, or NULL. A thief may be about to get it. */
 void *weft__deque_peek(const weft_deque *deque);
 
+/* Whether there was exactly one item, and at which index: a hint. */
+int weft__deque_has_one(const weft_deque *deque, uint64_t *index);
+
 /* Whether there was an item at the moment of looking, in the single order of commits and sleeps. */
 int weft__deque_is_empty(const weft_deque *deque);
 

@@ -239,6 +239,12 @@ int weft__deque_is_empty(const weft_deque *deque)
     return (int64_t)(bottom - top) <= 0;
 }
 
+int weft__deque_has_one(const weft_deque *deque, uint64_t *index)
+{
+    *index = weft__load_relaxed(&deque->top_);                /* relaxed: a hint */
+    return weft__load_relaxed(&deque->bottom_) - *index == 1; /* relaxed: a hint */
+}
+
 size_t weft_deque_size(const weft_deque *deque)
 {
     uint64_t top = weft__load_relaxed(&deque->top_);       /* relaxed: a snapshot */

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* injector.h — the way in for work from outside the workers: anyone pushes, one worker takes all.
  *
- * An intrusive stack of ConcurrencyKit, emptied by a single exchange: no bound, no allocation, no
- * ABA. It comes out newest first, which is just right: the worker that took it pushes the entries
- * into its own deque in that order, so the oldest lies at the bottom and runs first. */
+ * An intrusive stack, emptied by a single exchange: no bound, no allocation, no ABA, since nobody
+ * ever takes a single entry off. It comes out newest first, which is just right: the worker that
+ * took it pushes the entries into its own deque in that order, so the oldest lies at the bottom and
+ * runs first.
+ *
+ * The one word is all there is, and idle workers look at it all the time. A push costs one swap;
+ * who finds nothing costs nobody anything. */
 #ifndef WEFT_DEQUE_INJECTOR_H
 #define WEFT_DEQUE_INJECTOR_H
 
 #include <weft/base.h>
-
-#include "ck.h"
 
 /* The first member of whatever is injected; the injector owns it until the entry is taken. */
 typedef struct weft__link {
@@ -17,10 +19,8 @@ typedef struct weft__link {
 } weft__link;
 
 typedef struct weft__injector {
-    weft__ck_stack stack;
-    char line0[64 - sizeof(weft__ck_stack)];
-    uint64_t pushes; /* counts pushes; gives them a place in the single order of sleeps and looks */
-    char line1[64 - sizeof(uint64_t)];
+    weft__link *newest;
+    char line[64 - sizeof(weft__link *)];
 } weft__injector;
 
 void weft__injector_init(weft__injector *injector);
@@ -31,7 +31,10 @@ void weft__injector_push(weft__injector *injector, weft__link *entry);
 /* Take everything, newest first: wait-free, from any thread; NULL when there was nothing. */
 weft__link *weft__injector_take_all(weft__injector *injector);
 
+/* A hint whether there is nothing. */
+int weft__injector_looks_empty(const weft__injector *injector);
+
 /* Whether there was nothing, in the single order of pushes and sleeps (edge idle.inject). */
-int weft__injector_is_empty(weft__injector *injector);
+int weft__injector_is_empty(const weft__injector *injector);
 
 #endif

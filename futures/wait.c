@@ -44,6 +44,7 @@ static int is_worth_looking(const weft_future *future, int64_t deadline_ns)
 {
     int64_t patience = weft__load_relaxed(&patience_ns); /* relaxed: see above */
     int64_t until = 0;
+    weft__onlooker_comes();
     for (;;) {
         for (int i = 0; i < LOOKS; i++) {
             if (has_ended(future)) {

@@ -311,6 +311,7 @@ static void submit_inside(pool *self, weft__worker *worker, weft_future *future)
 
 static void submit_outside(pool *self, weft_future *future)
 {
+    weft__onlooker_comes();
     if (weft__tally_enter(&self->tally)) {
         weft__injector_push(&self->runtime->injector, (weft__link *)(void *)&future->head);
         weft__runtime_notify(self->runtime, NULL);
@@ -446,7 +447,7 @@ static pool *pool_new(weft_runtime *runtime)
     self->tenant = (weft__tenant){.before_stop = wait_for_all, .after_stop = free_pool};
     self->runtime = runtime;
     self->fork_count = weft__fork_count();
-    self->is_crowded = runtime->worker_count > weft_usable_cpus();
+    self->is_crowded = runtime->worker_count > runtime->cpu_count;
     weft__tally_init(&self->tally, &self->shards[0].counts, sizeof(shard), runtime->worker_count,
                      runtime->can_raid);
     self->ended = weft_promise_new(0);

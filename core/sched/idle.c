@@ -38,7 +38,7 @@
 #define TURN_EVERY 61 /* items after which others than the newest get a turn; prime */
 #define CLOCK_EVERY 8 /* items after which a worker with deadlines looks at the clock */
 #define RAID_PATIENCE_NS (20 * WEFT_USEC)
-#define RELAX_MAX 16
+#define LOOKS_MAX_LOG 6      /* between two rounds of a search: 64 looks, one or two microseconds */
 #define PATIENCE_SHARE_MIN 8 /* patience falls to this share of the time to spin, not lower */
 #define REGRET_NS (100 * WEFT_USEC) /* a sleep shorter than this was not worth falling asleep */
 
@@ -86,39 +86,64 @@ static weft_task *from_injector(weft__worker *worker)
     return (weft_task *)(void *)oldest;
 }
 
-/* Try one victim: its item, or NULL; `*asked` becomes 1 when it was asked to publish. */
-static weft_task *steal_from(weft__worker *worker, weft__worker *victim, int *asked, int *contended)
+/* What a round has come across besides items. */
+typedef struct sights {
+    int is_offered;   /* constant: somebody has published for those who search */
+    int is_asked;     /* a victim was asked to publish */
+    int is_contended; /* a steal has lost a race */
+    int is_fresh;     /* a victim's only item was left to it */
+} sights;
+
+/* Whether the victim's only item has not been seen before. It may be about to take that back: who
+ * submits, or wakes, one after another always has one. Whoever looks next, and finds the same, does
+ * not spare it. */
+static int is_fresh(weft__worker *victim)
+{
+    uint64_t index;
+    if (!weft__deque_has_one(&victim->deque, &index))
+        return 0;
+    /* relaxed: a hint, and the swap decides who gets the item */
+    if (weft__load_relaxed(&victim->sighted) == index)
+        return 0;
+    weft__store_relaxed(&victim->sighted, index); /* relaxed: likewise */
+    return 1;
+}
+
+/* Try one victim: its item, or NULL. */
+static weft_task *steal_from(weft__worker *worker, weft__worker *victim, sights *seen)
 {
     void *item = NULL;
+    if (!seen->is_offered && is_fresh(victim)) {
+        seen->is_fresh = 1;
+        return NULL;
+    }
     switch (weft_deque_steal(&victim->deque, &item)) {
     case WEFT_STEAL_ITEM:
         WEFT__COUNT(worker, steals, 1);
         return item;
     case WEFT_STEAL_RETRY:
-        *contended = 1;
+        seen->is_contended = 1;
         return NULL;
     case WEFT_STEAL_EMPTY:
         break;
     }
     /* relaxed: a hint; who sleeps has nothing private */
-    if (!*asked && weft__load_relaxed(&victim->asleep) == 0)
-        *asked = weft__lane_ask(&victim->lane);
+    if (!seen->is_asked && weft__load_relaxed(&victim->asleep) == 0)
+        seen->is_asked = weft__lane_ask(&victim->lane);
     return NULL;
 }
 
 /* Look at every victim once, nearest ring first, from a random place in each ring. At most one
  * victim a round is asked: asking all would make everybody publish for one thief. */
-static weft_task *steal_round(weft__worker *worker, int *contended)
+static weft_task *steal_round(weft__worker *worker, sights *seen)
 {
-    int asked = 0;
     unsigned begin = 0;
     for (unsigned ring = 0; ring < WEFT__RINGS; ring++) {
         unsigned size = worker->ring_end[ring] - begin;
         unsigned first = size > 1 ? (unsigned)(next_random(worker) % size) : 0;
         for (unsigned i = 0; i < size; i++) {
             unsigned victim = worker->victims[begin + (first + i) % size];
-            weft_task *item =
-                steal_from(worker, &worker->runtime->workers[victim], &asked, contended);
+            weft_task *item = steal_from(worker, &worker->runtime->workers[victim], seen);
             if (item != NULL)
                 return item;
         }
@@ -162,11 +187,29 @@ static int64_t min_ns(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static void relax_for(unsigned round)
+/* Between two rounds: look only where looking costs nobody anything. Each look at a deque takes a
+ * line from its owner, so rounds become rare; what has been submitted from outside, or published
+ * for those who search, is seen at once. Nonzero: something has been published. */
+static int wait_for_signs(weft_runtime *runtime, unsigned round, uint32_t *offers)
 {
-    unsigned pauses = round < RELAX_MAX ? round + 1 : RELAX_MAX;
-    for (unsigned i = 0; i < pauses; i++)
+    unsigned looks = 1u << (round < LOOKS_MAX_LOG ? round : LOOKS_MAX_LOG);
+    for (unsigned i = 0; i < looks; i++) {
         weft__relax();
+        uint32_t now = weft__load_relaxed(&runtime->offers); /* relaxed: a hint, as the next */
+        if (now != *offers) {
+            *offers = now;
+            return 1;
+        }
+        if (!weft__injector_looks_empty(&runtime->injector))
+            break;
+    }
+    return 0;
+}
+
+void weft__runtime_offer(weft_runtime *runtime)
+{
+    /* relaxed: a hint; a lost count makes no difference */
+    weft__store_relaxed(&runtime->offers, weft__load_relaxed(&runtime->offers) + 1);
 }
 
 /* How long to look before sleeping next time. Waiting that paid makes a worker patient at once,
@@ -178,6 +221,30 @@ static void learn(weft__worker *worker, int paid)
         worker->patience_ns = spin_ns;
     else if (worker->patience_ns > spin_ns / PATIENCE_SHARE_MIN)
         worker->patience_ns /= 2;
+}
+
+/* Whether plain threads have lately submitted, or looked for results, and so are awake. A guess,
+ * of all runtimes. */
+static uint32_t are_onlookers;
+
+void weft__onlooker_comes(void)
+{
+    /* relaxed: a guess */
+    if (!weft__load_relaxed(&are_onlookers))
+        weft__store_relaxed(&are_onlookers, 1); /* relaxed: likewise */
+}
+
+/* Such a thread needs a processor as well. If it and all workers that are awake are too many, and
+ * another worker searches anyway, this one has little patience. */
+static int64_t patience_of(const weft__worker *worker)
+{
+    const weft_runtime *runtime = worker->runtime;
+    /* relaxed: these three are hints */
+    if (!weft__load_relaxed(&are_onlookers) || weft__load_relaxed(&runtime->searching) < 2 ||
+        runtime->worker_count - weft__load_relaxed(&runtime->sleepers) < runtime->cpu_count)
+        return worker->patience_ns;
+    weft__store_relaxed(&are_onlookers, 0); /* relaxed: who still looks says so again */
+    return worker->patience_ns / PATIENCE_SHARE_MIN;
 }
 
 /* ---- the clock ------------------------------------------------------------------------------ */
@@ -315,42 +382,52 @@ void weft__worker_see_watched(weft__worker *worker)
 
 /* ---- hunting -------------------------------------------------------------------------------- */
 
+/* Look at the injector and at all deques, once. */
+static weft_task *look_around(weft__worker *worker, sights *seen)
+{
+    weft_task *item = from_injector(worker);
+    return item != NULL ? item : steal_round(worker, seen);
+}
+
 /* Search until something is found, patience is over, or the runtime stops. */
 static weft_task *hunt(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
     int64_t begin = 0;
     int64_t raid_at = 0;
+    int64_t patience = 0;
+    uint32_t offers = weft__load_relaxed(&runtime->offers); /* relaxed: a hint */
+    sights seen = {.is_offered = 0};
     for (unsigned round = 0;; round++) {
-        int contended = 0;
-        weft_task *item = from_injector(worker);
-        if (item == NULL)
-            item = steal_round(worker, &contended);
+        weft_task *item = look_around(worker, &seen);
         if (item != NULL && begin != 0)
             learn(worker, 1);
         if (item != NULL || is_stopping(runtime))
             return item;
-        if (contended)
+        if (seen.is_contended) {
+            seen.is_contended = 0;
             continue;
+        }
         int64_t now = weft_now();
         if (expire_due(worker, now) || poll_files(worker))
             return weft__worker_own(worker);
-        if (begin == 0) {
+        if (begin == 0 || (seen.is_fresh && patience > 0)) {
             begin = now;
-            raid_at = now + min_ns(worker->patience_ns, RAID_PATIENCE_NS);
-            if (worker->patience_ns == 0)
+            patience = patience_of(worker);
+            raid_at = now + min_ns(patience, RAID_PATIENCE_NS);
+            if (patience == 0)
                 (void)sched_yield(); /* let whoever was just asked answer */
         } else if (now >= raid_at) {
             item = raid_round(worker);
             if (item != NULL)
                 return item;
             raid_at = now + RAID_PATIENCE_NS;
-            if (now - begin >= worker->patience_ns) {
+            if (now - begin >= patience) {
                 learn(worker, 0);
                 return NULL;
             }
         }
-        relax_for(round);
+        seen = (sights){.is_offered = wait_for_signs(runtime, round, &offers)};
     }
 }
 
@@ -392,8 +469,11 @@ void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
 {
     /* edge idle.sleepers (seq_cst): behind the store that made the work visible. A searching worker
      * counts itself out before its last look, and so sees the work if we see it searching. */
-    if (weft__load_seq_cst(&runtime->searching) > 0)
+    if (weft__load_seq_cst(&runtime->searching) > 0) {
+        if (worker != NULL && weft_deque_size(&worker->deque) == 2)
+            weft__runtime_offer(runtime); /* more than it can be about to take back */
         return;
+    }
     if (weft__load_seq_cst(&runtime->sleepers) > 0) /* edge idle.sleepers (seq_cst) */
         wake_one(runtime, worker);
 }
@@ -429,12 +509,25 @@ static void ask_everybody(weft_runtime *runtime)
         (void)weft__lane_ask(&runtime->workers[i].lane);
 }
 
+/* Whether nobody else is awake, hence nothing is anywhere but in the injector: who announces a
+ * sleep has an empty deque and nothing private. Whoever gets up after our look does so as one who
+ * searches, and looks by himself what is left when he leaves the search. */
+static int is_alone(const weft__worker *worker)
+{
+    weft_runtime *runtime = worker->runtime;
+    for (unsigned i = 0; i + 1 < runtime->worker_count; i++)
+        /* edge idle.sleepers (seq_cst): behind our own announcement, or counting out */
+        if (!weft__load_seq_cst(&runtime->workers[worker->victims[i]].asleep))
+            return 0;
+    return 1;
+}
+
 /* The last look of a worker that has announced its sleep. */
 static int is_work_left(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
-    unsigned others = runtime->worker_count - 1;
     ask_everybody(runtime);
+    unsigned others = is_alone(worker) ? 0 : runtime->worker_count - 1;
     /* edge idle.push: the processor's half of the fence between a push and its look for sleepers.
      * edge lane.raid: likewise, for a spawn. */
     if (runtime->can_raid && others > 0)

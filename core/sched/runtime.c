@@ -114,6 +114,7 @@ static int start_workers(weft_runtime *runtime)
 static void apply_settings(weft_runtime *runtime, const struct weft__settings *settings)
 {
     runtime->worker_count = settings->workers;
+    runtime->cpu_count = settings->limits.usable;
     runtime->spin_ns = settings->spin_ns;
     runtime->report_overflow = settings->report_overflow;
     runtime->can_raid = weft__membarrier_register() == 0;

@@ -29,6 +29,8 @@ void weft__worker_calm(weft__worker *worker, size_t published)
     weft_runtime *runtime = worker->runtime;
     weft__lane_leave(&worker->lane, runtime->rest);
     WEFT__COUNT(worker, published, published);
+    if (published > 0)
+        weft__runtime_offer(runtime);
     /* edge idle.hunger (seq_cst): a sleeper announces itself, then asks; we calm down, then look
      * for sleepers. One of the two sees the other, so no sleeper is forgotten. What was published
      * makes somebody search; with nothing to publish we stay hungry until there is. */

@@ -93,6 +93,7 @@ struct weft__worker {
     weft__wheel wheel;      /* deadlines of fibers that have parked here */
     uint32_t asleep;        /* 1 from announcing a sleep until somebody claims the wake: idle.c */
     uint64_t announcements; /* how often it has done that; stored before */
+    uint64_t sighted;       /* where a thief has last seen, and spared, its only item */
     weft__ec ec;            /* what it sleeps on */
     char line1[64];
     weft__trace trace; /* a dump's */
@@ -110,6 +111,8 @@ struct weft_runtime {
     char line0[64 - sizeof(uint32_t)];
     uint32_t searching; /* workers that are awake, have no work, and will look at every deque */
     char line1[64 - sizeof(uint32_t)];
+    uint32_t offers; /* counts what is published for those who search: they look here */
+    char line3[64 - sizeof(uint32_t)];
     weft__worker *watcher; /* the sleeper that wakes at the next deadline, or NULL */
     int64_t watch_until; /* how long it sleeps; 0: it is awake, or looks at the wheels right now */
     weft__reactor *reactor; /* NULL until a fiber waits for a file; then constant */
@@ -118,7 +121,8 @@ struct weft_runtime {
     /* Constant while workers run, but for the two flags. */
     weft__worker *workers;
     unsigned worker_count;
-    int can_raid; /* membarrier() is available */
+    unsigned cpu_count; /* that the process might use when it was created */
+    int can_raid;       /* membarrier() is available */
     int report_overflow;
     int64_t spin_ns;            /* WEFT_FOREVER: never sleep */
     uintptr_t rest;             /* what `attention_` falls back to: CALM, or HUNGRY without raids */
@@ -303,6 +307,13 @@ weft_task *weft__worker_next(weft__worker *worker);
 /* After work has become visible by a sequentially consistent store: wake somebody if nobody looks
  * for work. `worker` is the caller, or NULL from outside. */
 void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker);
+
+/* Something has been published because somebody searches: let him know. */
+void weft__runtime_offer(weft_runtime *runtime);
+
+/* A plain thread submits, or is about to look for a result without sleeping: it wants a
+ * processor. */
+void weft__onlooker_comes(void);
 
 /* The next item at hand, for a fiber that suspends; NULL: nothing, or it is time for the loop to
  * see to others. */

@@ -144,6 +144,44 @@ EXPLORE_MODEL(idle_no_raids_spawn) = {.name = "idle.no-raids-spawn",
                                       .preemptions = 2,
                                       .stale = 2};
 
+/* One of two workers gets what comes from outside, and spawns; the other one is asleep, or about to
+ * be, and takes the first for asleep, too, or does not. */
+static job *opener;
+
+static void run_and_spawn(weft_task *item)
+{
+    (void)item;
+    spawner();
+}
+
+static const weft_task_type spawning_type = {.run = run_and_spawn, .name = "spawning"};
+
+static void prepare_opener(void)
+{
+    prepare_task(2);
+    opener = explore_alloc(sizeof *opener);
+    opener->head.state_ = (uintptr_t)&spawning_type;
+}
+
+static void finish_opener(void)
+{
+    explore_free(opener);
+    finish();
+}
+
+static void open_and_leave(void)
+{
+    weft__injector_push(&workers_runtime.injector, (weft__link *)(void *)&opener->head);
+    weft__runtime_notify(&workers_runtime, NULL);
+}
+
+EXPLORE_MODEL(idle_alone) = {.name = "idle.alone",
+                             .prepare = prepare_opener,
+                             .threads = {worker, worker, open_and_leave},
+                             .finish = finish_opener,
+                             .preemptions = 1,
+                             .stale = 1};
+
 /* Spawns after a region that has calmed the lane down: hunger must have survived it. */
 static void spawner_again(void)
 {
