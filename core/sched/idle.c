@@ -433,7 +433,9 @@ static weft_task *hunt(weft__worker *worker)
 
 /* ---- sleeping and waking ------------------------------------------------------------------- */
 
-/* Whoever gets the 1 out of `asleep` has the worker awake, and counts it among the searching. */
+/* Whoever gets the 1 out of `asleep` has the worker awake, and counts it among the searching. The
+ * worker may find out by itself and stop searching before that: then they are one too few for a
+ * moment, even fewer than none, which makes somebody look in vain. */
 static int claim_wake(weft_runtime *runtime, weft__worker *worker)
 {
     uint32_t asleep = 1;
@@ -469,7 +471,7 @@ void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
 {
     /* edge idle.sleepers (seq_cst): behind the store that made the work visible. A searching worker
      * counts itself out before its last look, and so sees the work if we see it searching. */
-    if (weft__load_seq_cst(&runtime->searching) > 0) {
+    if ((int32_t)weft__load_seq_cst(&runtime->searching) > 0) {
         if (worker != NULL && weft_deque_size(&worker->deque) == 2)
             weft__runtime_offer(runtime); /* more than it can be about to take back */
         return;
@@ -655,8 +657,8 @@ static void leave_search(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
     /* edge idle.sleepers (seq_cst): counted out before the look at what is left. */
-    uint32_t searching = weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1);
-    if (searching != 1 || weft__load_seq_cst(&runtime->sleepers) == 0) /* edge idle.sleepers */
+    int32_t searching = (int32_t)weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1);
+    if (searching > 1 || weft__load_seq_cst(&runtime->sleepers) == 0) /* edge idle.sleepers */
         return;
     /* Private tasks count as well: who spawned them while his lane was calm may compute for long
      * now and answer nobody, and only a worker that is awake can raid. So do deadlines that nobody

@@ -37,7 +37,8 @@ void weft__worker_calm(weft__worker *worker, size_t published)
     if (weft__load_seq_cst(&runtime->sleepers) > 0) {
         if (published > 0)
             weft__runtime_notify(runtime, worker);
-        else if (weft__load_seq_cst(&runtime->searching) == 0) /* edge idle.sleepers (seq_cst) */
+        /* edge idle.sleepers (seq_cst): they may be fewer than none for a moment */
+        else if ((int32_t)weft__load_seq_cst(&runtime->searching) <= 0)
             (void)weft__lane_ask(&worker->lane);
     }
 }

@@ -109,7 +109,8 @@ struct weft_runtime {
     weft__injector injector;
     uint32_t sleepers; /* workers whose `asleep` is 1 */
     char line0[64 - sizeof(uint32_t)];
-    uint32_t searching; /* workers that are awake, have no work, and will look at every deque */
+    uint32_t searching; /* workers that are awake, have no work, and will look at every deque; as a
+                           signed number: see claim_wake() */
     char line1[64 - sizeof(uint32_t)];
     uint32_t offers; /* counts what is published for those who search: they look here */
     char line3[64 - sizeof(uint32_t)];
