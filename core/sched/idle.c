@@ -240,7 +240,8 @@ static int64_t patience_of(const weft__worker *worker)
 {
     const weft_runtime *runtime = worker->runtime;
     /* relaxed: these three are hints */
-    if (!weft__load_relaxed(&are_onlookers) || weft__load_relaxed(&runtime->searching) < 2 ||
+    if (!weft__load_relaxed(&are_onlookers) ||
+        (int32_t)weft__load_relaxed(&runtime->searching) < 2 ||
         runtime->worker_count - weft__load_relaxed(&runtime->sleepers) < runtime->cpu_count)
         return worker->patience_ns;
     weft__store_relaxed(&are_onlookers, 0); /* relaxed: who still looks says so again */
