@@ -12,6 +12,7 @@
 #include <weft/atomic.h>
 #include <weft/fiber.h>
 
+#include "hooks.h"
 #include "sched/worker.h"
 
 enum { RACES = 3000 };
@@ -94,11 +95,19 @@ static void test_need_not_wait(void **state)
 
 /* ---- against each other --------------------------------------------------------------------- */
 
+static void pause_until(int64_t when)
+{
+    while (weft_now() < when)
+        weft__relax();
+}
+
+/* Its pauses are as long as the waiter's deadlines are away, and of another period. */
 static void *wake_repeatedly(void *arg)
 {
     slot *self = arg;
-    while (weft__load_acquire(&self->wakes) >= 0)
-        (void)wake_in(self);
+    for (int i = 0; weft__load_acquire(&self->wakes) >= 0; i++)
+        if (wake_in(self))
+            pause_until(weft_in((i % 61) * 200));
     return NULL;
 }
 
