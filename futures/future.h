@@ -113,10 +113,13 @@ void weft__error_mark_read(uintptr_t error);
 void *weft__workers_alloc(size_t bytes) WEFT_NODISCARD;
 void weft__workers_free(void *block, size_t bytes);
 
-/* Take the item back from the calling worker's deque, if it lies on top, to run it right here. */
+/* Take the item back from the calling worker's deque, if it lies on top, to run it right here.
+ * Whoever waits may find the executor gone as soon as the future has ended: only what lies in the
+ * own deque proves that it is not. */
 int weft__workers_take_back(weft_future *future);
 
-/* Whether fork() has left the executor's workers behind. */
+/* Whether fork() has left the executor's workers behind. Looks at the executor only in a process
+ * that was forked: there nobody may destroy it while another thread waits for a future of its. */
 int weft__workers_were_left(weft_executor *executor);
 
 /* How many workers an executor of this process has; 0: it is another one's. */
@@ -125,7 +128,7 @@ unsigned weft__workers_count(weft_executor *executor);
 /* The executor of a runtime; `is_shared`: it cannot be shut down. NULL: no memory. */
 weft_executor *weft__workers_of(weft_runtime *runtime, int is_shared);
 
-/* Whether a plain thread that waits for it had better not spin. */
-int weft__workers_are_crowded(const weft_future *future);
+/* Whether a plain thread that waits had better not spin. */
+int weft__workers_are_crowded(void);
 
 #endif

@@ -91,7 +91,7 @@ int weft__future_wait_for(weft_future *future, int64_t deadline_ns)
     weft__future_run_calls();
     if (weft__worker_self() == NULL && weft__procpool_help(future, deadline_ns))
         return 0;
-    if (weft__worker_self() == NULL && !weft__workers_are_crowded(future) &&
+    if (weft__worker_self() == NULL && !weft__workers_are_crowded() &&
         is_worth_looking(future, deadline_ns))
         return 0;
     return wait_in_group(future, deadline_ns);

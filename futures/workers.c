@@ -55,7 +55,6 @@ typedef struct pool {
     uint64_t fork_count;    /* of the process that has its workers */
     weft_future *ended;     /* a promise, kept when `is_closing` and nothing is in flight */
     int is_shared;          /* by all plain threads of the process */
-    int is_crowded;         /* there are fewer processors than workers */
     uint32_t is_cancelling; /* what has not begun is cancelled */
 
     /* A bound on the queue, if `queue_max` is not 0. */
@@ -88,6 +87,15 @@ static pool *pool_of(weft_executor *executor)
 static int is_pool(const weft_executor *executor)
 {
     return executor != NULL && executor->ops == &pool_ops;
+}
+
+/* How many pools have more workers than there are processors. Relaxed: whoever waits for a future
+ * must not ask its pool, which may be gone as soon as the future has ended. */
+static uint32_t crowded_pools;
+
+static uint32_t is_crowded(const pool *self)
+{
+    return self->runtime->worker_count > self->runtime->cpu_count;
 }
 
 /* The calling worker, if it is one of the pool's. */
@@ -276,9 +284,7 @@ static void run_item(weft_task *item)
 
 int weft__workers_take_back(weft_future *future)
 {
-    if (!is_pool(future->executor))
-        return 0;
-    weft__worker *worker = own_worker(pool_of(future->executor));
+    weft__worker *worker = weft__worker_self();
     if (worker == NULL || worker->current->scope != future->scope ||
         weft__deque_peek(&worker->deque) != &future->head ||
         weft_deque_take(&worker->deque) != &future->head)
@@ -292,12 +298,13 @@ int weft__workers_take_back(weft_future *future)
 
 int weft__workers_were_left(weft_executor *executor)
 {
-    return is_pool(executor) && pool_of(executor)->fork_count != weft__fork_count();
+    return weft__fork_count() != 0 && is_pool(executor) &&
+           pool_of(executor)->fork_count != weft__fork_count();
 }
 
-int weft__workers_are_crowded(const weft_future *future)
+int weft__workers_are_crowded(void)
 {
-    return is_pool(future->executor) && pool_of(future->executor)->is_crowded;
+    return weft__load_relaxed(&crowded_pools) != 0; /* relaxed: a guess is enough */
 }
 
 /* ---- submit --------------------------------------------------------------------------------- */
@@ -431,6 +438,7 @@ static void free_pool(weft__tenant *tenant)
         weft_future_release(self->ended);
     for (unsigned id = 0; id < self->runtime->worker_count; id++)
         free_blocks(&self->shards[id]);
+    weft__fetch_add_relaxed(&crowded_pools, 0u - is_crowded(self)); /* relaxed: see there */
     weft__free(self);
 }
 
@@ -447,7 +455,7 @@ static pool *pool_new(weft_runtime *runtime)
     self->tenant = (weft__tenant){.before_stop = wait_for_all, .after_stop = free_pool};
     self->runtime = runtime;
     self->fork_count = weft__fork_count();
-    self->is_crowded = runtime->worker_count > runtime->cpu_count;
+    weft__fetch_add_relaxed(&crowded_pools, is_crowded(self)); /* relaxed: see there */
     weft__tally_init(&self->tally, &self->shards[0].counts, sizeof(shard), runtime->worker_count,
                      runtime->can_raid);
     self->ended = weft_promise_new(0);
