@@ -119,7 +119,7 @@ void weft__workers_free(void *block, size_t bytes);
 int weft__workers_take_back(weft_future *future);
 
 /* Whether fork() has left the executor's workers behind. Looks at the executor only in a process
- * that was forked: there nobody may destroy it while another thread waits for a future of its. */
+ * that was forked: there nobody may destroy it while another thread waits for its futures. */
 int weft__workers_were_left(weft_executor *executor);
 
 /* How many workers an executor of this process has; 0: it is another one's. */

@@ -105,9 +105,10 @@ static void pause_until(int64_t when)
 static void *wake_repeatedly(void *arg)
 {
     slot *self = arg;
-    for (int i = 0; weft__load_acquire(&self->wakes) >= 0; i++)
+    int64_t step = 0;
+    while (weft__load_acquire(&self->wakes) >= 0)
         if (wake_in(self))
-            pause_until(weft_in((i % 61) * 200));
+            pause_until(weft_in(step++ % 61 * 200));
     return NULL;
 }
 

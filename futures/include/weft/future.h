@@ -122,7 +122,8 @@ WEFT_API WEFT_NODISCARD int weft_pool_create(weft_executor **pool, const weft_po
  * Returns         0; -EDEADLK called from one of its own tasks, nothing happened
  * Context         thread or fiber of another runtime; may park
  * Progress        blocking
- * Lifetime        its futures stay valid; nobody may submit to it any more
+ * Lifetime        its futures stay valid; nobody may submit to it any more. Another thread may be
+ *                 waiting for one of them, except in a process that has come from a fork()
  */
 WEFT_API int weft_pool_destroy(weft_executor *pool);
 
