@@ -106,10 +106,11 @@ WEFT__INLINE int64_t weft__mpmc_claim_push(const weft__ring *ring, weft__shm_sea
         } else {
             tail = weft__load_relaxed(&ring->control->tail); /* relaxed: as above */
             if (tail == seen) {
-                rc = weft__ring_refusal(ring, seen + run, &ring->control->tail, seen);
-                if (rc != 0)
-                    break;
-                continue;
+                int refusal = weft__ring_refusal(ring, seen + run, &ring->control->tail, seen);
+                if (refusal == 0)
+                    continue;
+                rc = refusal;
+                break;
             }
         }
         if ((tail & WEFT__CLOSED) == 0 && !weft__ring_is_progress(seen, tail))
@@ -218,10 +219,11 @@ WEFT__INLINE int64_t weft__mpmc_claim_pop(const weft__ring *ring, weft__shm_seat
         } else {
             head = weft__load_relaxed(&ring->control->head); /* relaxed: as above */
             if (head == seen) {
-                rc = run < 0 ? run : weft__mpmc_empty(ring, head);
-                if (rc != 0)
-                    break;
-                continue;
+                int64_t refusal = run < 0 ? run : weft__mpmc_empty(ring, head);
+                if (refusal == 0)
+                    continue;
+                rc = refusal;
+                break;
             }
         }
         if (!weft__ring_is_progress(seen, head))

@@ -128,9 +128,11 @@ WEFT__INLINE int64_t weft__pipe_claim(const weft__ring *ring, uint32_t seat, uin
         uint64_t word = weft__load_acquire(weft__ring_word(ring, tail));
         weft__pipe_help(ring, tail, word);
         if (weft__load_relaxed(&ring->control->tail) == tail) { /* relaxed: only compared */
-            rc = weft__ring_refusal(ring, tail + run, &ring->control->tail, tail);
-            if (rc != 0)
+            int refusal = weft__ring_refusal(ring, tail + run, &ring->control->tail, tail);
+            if (refusal != 0) {
+                rc = refusal;
                 break;
+            }
         }
         weft__relax();
     }

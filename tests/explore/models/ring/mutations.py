@@ -2,6 +2,7 @@
 """Classic mistakes with rings, which the models beside this file must notice."""
 
 SPSC_H = "ipc/spsc.h"
+MPMC_H = "ipc/mpmc.h"
 
 # name, source, text that occurs once, what replaces it, models
 CLASSICS = [
@@ -22,4 +23,34 @@ CLASSICS = [
     weft__store_release(&ring->control->tail, WEFT__POSITION(side->next + 1) | WEFT__ECHO);
     for (size_t i = 0; 8 * i < bytes; i++) {
         /* edge spsc.echo (release)""", ["spsc"]),
+    ("a push that should look again forgets why it began", MPMC_H,
+     """                if (refusal == 0)
+                    continue;
+                rc = refusal;
+                break;
+            }
+        }
+        if ((tail""",
+     """                rc = refusal;
+                if (refusal == 0)
+                    continue;
+                break;
+            }
+        }
+        if ((tail""", ["stranger"]),
+    ("a pop that should look again forgets why it began", MPMC_H,
+     """                if (refusal == 0)
+                    continue;
+                rc = refusal;
+                break;
+            }
+        }
+        if (!weft__ring_is""",
+     """                rc = refusal;
+                if (refusal == 0)
+                    continue;
+                break;
+            }
+        }
+        if (!weft__ring_is""", ["stranger"]),
 ]
