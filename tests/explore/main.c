@@ -9,7 +9,7 @@
 #include <sys/time.h>
 
 #define MODELS_MAX 256
-#define TICK_US 50000 /* of processor time */
+#define TICK_US 20000 /* of processor time */
 
 /* Where the linker puts what EXPLORE_MODEL() defines. */
 extern const explore_entry *const __start_explore_models[];
