@@ -153,7 +153,12 @@ WEFT_FIBER(at_mutex, int, unused)
 WEFT_FIBER(at_scope, int, unused)
 {
     (void)unused;
-    weft_scope(inner)(void) weft_go(&inner, dozing, 0);
+    weft_scope(inner)
+    {
+        (void)weft_go(&inner, dozing, 0);
+        while (weft__load_acquire(&crowd_count) < 3)
+            weft_yield(); /* not to run it ourselves */
+    }
 }
 
 WEFT_VOID_TASK(stolen_wait, int, unused)
