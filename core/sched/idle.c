@@ -39,6 +39,7 @@
 #define CLOCK_EVERY 8 /* items after which a worker with deadlines looks at the clock */
 #define RAID_PATIENCE_NS (20 * WEFT_USEC)
 #define LOOKS_MAX_LOG 6      /* between two rounds of a search: 64 looks, one or two microseconds */
+#define LOOKS_SPARED_LOG 8   /* likewise after one that has left an item to its owner */
 #define PATIENCE_SHARE_MIN 8 /* patience falls to this share of the time to spin, not lower */
 #define REGRET_NS (100 * WEFT_USEC) /* a sleep shorter than this was not worth falling asleep */
 
@@ -190,9 +191,9 @@ static int64_t min_ns(int64_t a, int64_t b)
 /* Between two rounds: look only where looking costs nobody anything. Each look at a deque takes a
  * line from its owner, so rounds become rare; what has been submitted from outside, or published
  * for those who search, is seen at once. Nonzero: something has been published. */
-static int wait_for_signs(weft_runtime *runtime, unsigned round, uint32_t *offers)
+static int wait_for_signs(weft_runtime *runtime, unsigned looks_log, uint32_t *offers)
 {
-    unsigned looks = 1u << (round < LOOKS_MAX_LOG ? round : LOOKS_MAX_LOG);
+    unsigned looks = 1u << looks_log;
     for (unsigned i = 0; i < looks; i++) {
         weft__relax();
         uint32_t now = weft__load_relaxed(&runtime->offers); /* relaxed: a hint, as the next */
@@ -428,7 +429,9 @@ static weft_task *hunt(weft__worker *worker)
                 return NULL;
             }
         }
-        seen = (sights){.is_offered = wait_for_signs(runtime, round, &offers)};
+        unsigned most = seen.is_fresh ? LOOKS_SPARED_LOG : LOOKS_MAX_LOG;
+        seen =
+            (sights){.is_offered = wait_for_signs(runtime, round < most ? round : most, &offers)};
     }
 }
 
