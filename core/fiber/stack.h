@@ -21,8 +21,9 @@ typedef struct weft__stack_chunk {
     struct weft__stack_chunk *next;
     char *base;
     size_t bytes;
-    uint64_t first; /* the number of its first fiber */
-    size_t carved;  /* stacks handed out so far */
+    uint64_t first;  /* the number of its first fiber */
+    size_t carved;   /* stacks handed out so far */
+    size_t prepared; /* stacks that can be: guarded, under the pool's lock */
 } weft__stack_chunk;
 
 /* All fibers of one runtime. Idle ones are kept, not unmapped: the next to block wants one. */
