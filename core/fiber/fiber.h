@@ -16,6 +16,8 @@
 
 #include "sched/timer.h"
 
+#define WEFT__BYTES_AHEAD ((size_t)512) /* of frames that are fetched beforehand */
+
 /* Where a fiber continues. The three words are known to the assembly in switch.h. */
 typedef struct weft__context {
     void *resume_at;
@@ -71,6 +73,15 @@ void weft__fiber_adopt_thread(weft__fiber *thread);
 
 /* Release what the sanitizers hold for a fiber that will not run again. */
 void weft__fiber_forget(weft__fiber *fiber);
+
+/* Fetch what a switch to a suspended fiber is going to touch, if it is long out of the cache: the
+ * frames through which it returns. */
+WEFT__INLINE void weft__fiber_prefetch(const weft__fiber *fiber)
+{
+    const char *stack = (const char *)fiber->context.stack;
+    for (size_t i = 0; i < WEFT__BYTES_AHEAD; i += 64)
+        __builtin_prefetch(stack + i);
+}
 
 /* Save the calling context in `from` and continue `to`. Returns when somebody switches to `from`,
  * possibly in another thread: nothing thread-local may be kept across the call. */

@@ -68,6 +68,16 @@ void weft__wheel_init(weft__wheel *wheel, int64_t now_ns)
 
 /* ---- slots: the lock is held ---------------------------------------------------------------- */
 
+/* A slot holds last what was linked first. With many timers each is long out of the cache, and says
+ * which is next only when it is in. So it says which was linked some time before it, too: a hint
+ * that is fetched and never followed, as that one may be gone. */
+static void note_order(weft__wheel *wheel, weft__timer *timer)
+{
+    const weft__timer **recent = &wheel->recent[wheel->links++ % WEFT__TIMERS_AHEAD];
+    timer->ahead = *recent;
+    *recent = timer;
+}
+
 static void link_timer(weft__wheel *wheel, weft__timer *timer)
 {
     if (timer->tick < wheel->elapsed)
@@ -83,6 +93,7 @@ static void link_timer(weft__wheel *wheel, weft__timer *timer)
     if (*head != NULL)
         (*head)->link = &timer->next;
     *head = timer;
+    note_order(wheel, timer);
     wheel->occupied[level] |= (uint64_t)1 << slot;
 }
 
@@ -124,6 +135,7 @@ static size_t empty_slot(weft__wheel *wheel, weft__timer **head, weft__expire *e
     *head = NULL;
     while (timer != NULL) {
         weft__timer *next = timer->next;
+        __builtin_prefetch(timer->ahead);
         if (timer->tick > wheel->elapsed) {
             link_timer(wheel, timer);
         } else {
@@ -176,7 +188,8 @@ int64_t weft__wheel_next(const weft__wheel *wheel)
     return weft__load_seq_cst(&wheel->next_due);
 }
 
-size_t weft__wheel_expire(weft__wheel *wheel, int64_t now_ns, weft__expire *expire, void *arg)
+size_t weft__wheel_expire(weft__wheel *wheel, int64_t now_ns, size_t enough, weft__expire *expire,
+                          void *arg)
 {
     size_t expired = 0;
     uint64_t now = (uint64_t)(now_ns / WEFT__TICK_NS);
@@ -184,13 +197,14 @@ size_t weft__wheel_expire(weft__wheel *wheel, int64_t now_ns, weft__expire *expi
     unsigned slot = 0;
     if (!try_lock_wheel(wheel))
         return 0;
-    uint64_t tick;
-    while ((tick = first_slot(wheel, &level, &slot)) <= now) {
+    uint64_t tick = first_slot(wheel, &level, &slot);
+    while (tick <= now && expired < enough) {
         wheel->elapsed = tick > wheel->elapsed ? tick : wheel->elapsed;
         wheel->occupied[level] &= ~((uint64_t)1 << slot);
         expired += empty_slot(wheel, &wheel->slots[level][slot], expire, arg);
+        tick = first_slot(wheel, &level, &slot);
     }
-    if (now > wheel->elapsed)
+    if (now > wheel->elapsed && tick > now) /* it does not go past what is left */
         wheel->elapsed = now;
     /* edge idle.watch (seq_cst): as in weft__timer_arm(); it may be higher than before */
     weft__store_seq_cst(&wheel->next_due, tick == NO_TICK ? WEFT_FOREVER : tick_to_ns(tick));

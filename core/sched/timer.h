@@ -18,18 +18,23 @@ typedef struct weft__wheel weft__wheel;
 /* All fields belong to the holder of the wheel's lock, but for `wheel`. */
 typedef struct weft__timer {
     struct weft__timer *next;
-    struct weft__timer **link; /* what points to it: a slot, or the one before */
-    uint64_t tick;             /* the first tick at which the deadline has passed */
-    unsigned char level;       /* its slot, to note when that becomes empty */
+    struct weft__timer **link;       /* what points to it: a slot, or the one before */
+    const struct weft__timer *ahead; /* linked a while before it: likely to be reached soon */
+    uint64_t tick;                   /* the first tick at which the deadline has passed */
+    unsigned char level;             /* its slot, to note when that becomes empty */
     unsigned char slot;
     weft__wheel *wheel; /* where it lies, or NULL; the waiting fiber sets it, expiry clears it */
 } weft__timer;
 
+#define WEFT__TIMERS_AHEAD 8
+
 struct weft__wheel {
     int64_t next_due; /* nothing is due before this; WEFT_FOREVER: empty. Others look at it */
     uint32_t lock;    /* 1 while somebody changes what is below */
+    unsigned links;   /* counts timers put into slots */
     uint64_t elapsed; /* ticks up to this one are done */
-    uint64_t occupied[WEFT__WHEEL_LEVELS]; /* a bit for each slot that is not empty */
+    const weft__timer *recent[WEFT__TIMERS_AHEAD]; /* the last of them; perhaps gone */
+    uint64_t occupied[WEFT__WHEEL_LEVELS];         /* a bit for each slot that is not empty */
     weft__timer *slots[WEFT__WHEEL_LEVELS][WEFT__WHEEL_SLOTS];
 };
 
@@ -56,8 +61,9 @@ WEFT__INLINE int weft__wheel_is_due(const weft__wheel *wheel, int64_t now_ns)
  * way of weft__timer_disarm(), which waits for that. */
 typedef void weft__expire(weft__timer *timer, void *arg);
 
-/* Call `expire` for all that is due at `now_ns`, earliest first; nothing if somebody else is at it.
- * Returns their number. */
-size_t weft__wheel_expire(weft__wheel *wheel, int64_t now_ns, weft__expire *expire, void *arg);
+/* Call `expire` for what is due at `now_ns`, earliest first, until it is all, or `enough` and the
+ * rest of that tick; nothing if somebody else is at it. Returns their number. */
+size_t weft__wheel_expire(weft__wheel *wheel, int64_t now_ns, size_t enough, weft__expire *expire,
+                          void *arg);
 
 #endif

@@ -71,7 +71,7 @@ static void toggle(world *self, entry *one, uint64_t *seed)
 static void advance(world *self, int64_t distance)
 {
     self->now += distance;
-    (void)weft__wheel_expire(&self->wheel, self->now, expire, self);
+    (void)weft__wheel_expire(&self->wheel, self->now, SIZE_MAX, expire, self);
     int64_t due = earliest(self);
     assert_true(due == WEFT_FOREVER || due > self->now - WEFT__TICK_NS);
     assert_true(weft__wheel_next(&self->wheel) <= due ||
@@ -143,7 +143,7 @@ static void test_only_the_earliest_is_announced(void **state)
     weft__timer_disarm(&self->entries[2].timer); /* twice is fine */
     assert_true(weft__wheel_next(&self->wheel) <= 1000000);
     self->now = 900000;
-    (void)weft__wheel_expire(&self->wheel, self->now, expire, self);
+    (void)weft__wheel_expire(&self->wheel, self->now, SIZE_MAX, expire, self);
     assert_true(weft__wheel_next(&self->wheel) > 900000);
     weft__timer_disarm(&self->entries[0].timer);
     weft__timer_disarm(&self->entries[1].timer);
