@@ -35,10 +35,9 @@
 
 #include <sched.h>
 
-#define TURN_EVERY 61 /* items after which others than the newest get a turn; prime */
-#define CLOCK_EVERY 8 /* items after which a worker with deadlines looks at the clock */
-#define EXPIRED_ENOUGH                                                                             \
-    32 /* timers in one go: more than run until the next, few enough for a cache */
+#define TURN_EVERY 61     /* items after which others than the newest get a turn; prime */
+#define CLOCK_EVERY 8     /* items after which a worker with deadlines looks at the clock */
+#define EXPIRED_ENOUGH 32 /* timers in one go: some more than run until the next */
 #define RAID_PATIENCE_NS (20 * WEFT_USEC)
 #define LOOKS_MAX_LOG 6      /* between two rounds of a search: 64 looks, one or two microseconds */
 #define LOOKS_SPARED_LOG 8   /* likewise after one that has left an item to its owner */
