@@ -20,7 +20,6 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 #include <weft/atomic.h>
 
@@ -33,10 +32,9 @@
 #define PIDFD_SELF (-10000) /* no descriptor that a forked child could take for its own */
 
 #define CHUNK_BYTES ((size_t)16 << 20)
-#define COLOURS 16
+#define COLOURS 15 /* with one more, frames of the lowest would reach into a second page */
 #define COLOUR_BYTES ((size_t)192)
-#define BATCH_MAX ((size_t)16) /* of stacks that are prepared together */
-#define BATCH_SHARE 8          /* but no more than this part of all, so that few stay few */
+#define BATCH_SHARE 8 /* but no more than this part of all, so that few stay few */
 
 _Static_assert(COLOURS *COLOUR_BYTES + sizeof(weft__fiber) <= 4096,
                "every descriptor lies in the highest page, which is committed beforehand");
@@ -79,11 +77,12 @@ weft__guard weft__guard_kind(void)
     return guard_kind;
 }
 
-/* Advise the kernel on a page in each of `count` strides, by one call. Returns how many it has taken
+/* Advise the kernel on a page in each of `count` strides, by one call. Returns how many it took
  * note of: none before Linux 6.13, or where a sandbox does not know the call. */
-static size_t advise_each(char *page, size_t stride, size_t count, int advice)
+static size_t advise_each(weft__fiber_pool *pool, char *page, size_t count, int advice)
 {
-    struct iovec pages[BATCH_MAX];
+    struct iovec *pages = pool->pages; /* not on the stack of a fiber, which keeps its pages */
+    size_t stride = pool->stride;
     for (size_t i = 0; i < count; i++)
         pages[i] = (struct iovec){.iov_base = page + i * stride, .iov_len = page_bytes()};
     long bytes = syscall(SYS_process_madvise, PIDFD_SELF, pages, count, advice, 0);
@@ -98,12 +97,12 @@ static int install_guard(char *lowest_page)
 }
 
 /* Returns how many of `count` stacks have their guard. */
-static size_t install_guards(char *low, size_t stride, size_t count)
+static size_t install_guards(weft__fiber_pool *pool, char *low, size_t count)
 {
     size_t done = 0;
     if (count > 1 && weft__guard_kind() == WEFT__GUARD_MADVISE)
-        done = advise_each(low, stride, count, MADV_GUARD_INSTALL);
-    while (done < count && install_guard(low + done * stride) == 0)
+        done = advise_each(pool, low, count, MADV_GUARD_INSTALL);
+    while (done < count && install_guard(low + done * pool->stride) == 0)
         done++;
     return done;
 }
@@ -156,17 +155,17 @@ static weft__fiber *place_fiber(const weft__fiber_pool *pool, char *low, uint64_
 }
 
 /* Guard the next stacks of the chunk and commit their highest pages. Nonzero: there is one. */
-static int prepare(const weft__fiber_pool *pool, weft__stack_chunk *chunk)
+static int prepare(weft__fiber_pool *pool, weft__stack_chunk *chunk)
 {
     size_t stride = pool->stride;
     size_t count = chunk->bytes / stride - chunk->prepared;
     size_t share = 1 + (size_t)pool->fibers / BATCH_SHARE;
-    count = count < BATCH_MAX ? count : BATCH_MAX;
+    count = count < (size_t)WEFT__STACK_BATCH ? count : (size_t)WEFT__STACK_BATCH;
     count = count < share ? count : share;
     char *low = chunk->base + chunk->prepared * stride;
-    size_t guarded = weft__fault() ? 0 : install_guards(low, stride, count);
+    size_t guarded = weft__fault() ? 0 : install_guards(pool, low, count);
     if (guarded > 1) /* that it may fail does no harm: the pages are committed when touched */
-        (void)advise_each(low + stride - page_bytes(), stride, guarded, MADV_POPULATE_WRITE);
+        (void)advise_each(pool, low + stride - page_bytes(), guarded, MADV_POPULATE_WRITE);
     chunk->prepared += guarded;
     return guarded > 0;
 }

@@ -6,6 +6,7 @@
 #include "fiber.h"
 
 #include <pthread.h>
+#include <sys/uio.h>
 
 /* How the lowest page of a stack is made to fault; best first. */
 typedef enum weft__guard {
@@ -26,6 +27,8 @@ typedef struct weft__stack_chunk {
     size_t prepared; /* stacks that can be: guarded, under the pool's lock */
 } weft__stack_chunk;
 
+#define WEFT__STACK_BATCH 16 /* stacks that are prepared together, at most */
+
 /* All fibers of one runtime. Idle ones are kept, not unmapped: the next to block wants one. */
 typedef struct weft__fiber_pool {
     pthread_mutex_t lock;      /* guards everything below; slow paths only */
@@ -36,6 +39,7 @@ typedef struct weft__fiber_pool {
     uint64_t fibers;   /* made so far; read by statistics without the lock */
     void (*entry)(void);
     void *runtime;
+    struct iovec pages[WEFT__STACK_BATCH]; /* what the kernel is being told of */
 } weft__fiber_pool;
 
 void weft__fiber_pool_init(weft__fiber_pool *pool, size_t stack_bytes, void (*entry)(void),
