@@ -15,7 +15,10 @@
 
 #include "hooks.h"
 
+#include <sched.h>
+
 #define HELP_NS (100 * WEFT_USEC)
+#define SPIN_NS (3 * WEFT_USEC)
 #define LOOKS 16 /* between two looks at the clock */
 
 static struct {
@@ -73,9 +76,9 @@ static void part_from_pool(weft_procpool *pool)
 
 static int look(weft_procpool *pool, const weft_future *future, int64_t deadline_ns)
 {
-    int64_t end = weft_in(HELP_NS);
-    if (end > deadline_ns)
-        end = deadline_ns;
+    int64_t begin = weft_now();
+    int64_t end = begin + HELP_NS < deadline_ns ? begin + HELP_NS : deadline_ns;
+    int64_t now;
     do {
         for (int i = 0; i < LOOKS; i++) {
             (void)weft__procpool_collect(pool);
@@ -83,7 +86,10 @@ static int look(weft_procpool *pool, const weft_future *future, int64_t deadline
                 return 1;
             weft__relax();
         }
-    } while (weft_now() < end);
+        now = weft_now();
+        if (now - begin > SPIN_NS)
+            (void)sched_yield(); /* the worker may have been woken on our processor */
+    } while (now < end);
     return 0;
 }
 

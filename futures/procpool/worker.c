@@ -12,6 +12,7 @@
 #include "future.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,6 +108,7 @@ static uint32_t look(int64_t spin_ns)
                 return index;
             weft__relax();
         }
+        (void)sched_yield(); /* whoever waits for the last result may be on our processor */
         int64_t now = weft_now();
         if (end == 0)
             end = now + spin_ns;
