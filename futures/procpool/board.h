@@ -327,6 +327,22 @@ WEFT__INLINE int weft__board_end(weft__board *board, uint32_t worker, uint32_t i
     return 1;
 }
 
+/* Nonzero: there may be a call to make. A hint. */
+WEFT__INLINE int weft__board_is_listened(const weft__board *board, uint32_t worker)
+{
+    return weft__load_relaxed(&board->desks[worker].is_listened) != 0; /* relaxed: a hint */
+}
+
+/* Nonzero: the pool has collected the result that the worker has put into its ring for this ticket,
+ * so nobody has to be woken for it. */
+WEFT__INLINE int weft__board_is_collected(const weft__board *board, uint32_t worker, uint32_t index,
+                                          uint64_t ticket)
+{
+    /* relaxed: nothing else of the record is looked at */
+    return weft__load_relaxed(&board->records[index].state) !=
+           WEFT__TASK_STATE(WEFT__TASK_DONE, worker, ticket);
+}
+
 /* Nonzero: the pool sleeps, and the caller has to wake it. */
 WEFT__INLINE int weft__board_must_call(weft__board *board, uint32_t worker)
 {

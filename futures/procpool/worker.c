@@ -71,10 +71,28 @@ static void run(weft__record *record, uint32_t index)
         keep_error(record, error, &site);
 }
 
-static void call_pool(void)
+/* Nonzero: somebody who waits for the result has collected it, in the time that a call would take.
+ * He may be waiting for this very processor. */
+static int is_collected(uint32_t index, uint64_t ticket)
 {
+    const weft__board *board = &worker.segment.board;
+    for (int i = 0; i < LOOKS; i++) {
+        if (weft__board_is_collected(board, worker.number, index, ticket))
+            return 1;
+        weft__relax();
+    }
+    (void)sched_yield();
+    return weft__board_is_collected(board, worker.number, index, ticket);
+}
+
+static void call_pool(uint32_t index, uint64_t ticket)
+{
+    weft__board *board = &worker.segment.board;
     uint64_t one = 1;
-    if (weft__board_must_call(&worker.segment.board, worker.number))
+    if (!weft__board_has_task(board) && weft__board_is_listened(board, worker.number) &&
+        is_collected(index, ticket))
+        return;
+    if (weft__board_must_call(board, worker.number))
         (void)!write(worker.call, &one, sizeof(one));
 }
 
@@ -84,10 +102,11 @@ static void do_task(uint32_t index)
     /* relaxed: a pool that reads it too early merely looks again */
     weft__store_relaxed(&record->begun_ns, weft_now());
     run(record, index);
+    uint64_t ticket = WEFT__TASK_TICKET(weft__load_relaxed(&record->state)); /* relaxed: ours */
     if (!weft__board_end(&worker.segment.board, worker.number, index))
         for (;;)
             (void)pause(); /* condemned: the pool is about to kill us */
-    call_pool();
+    call_pool(index, ticket);
 }
 
 /* ---- between tasks --------------------------------------------------------------------------- */

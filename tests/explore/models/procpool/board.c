@@ -90,8 +90,11 @@ static void run(uint32_t worker, uint32_t index)
     unsigned *task = (unsigned *)(void *)records[index].task;
     runs[task[0]]++;
     task[1] = 2 * task[0];
+    uint64_t ticket = WEFT__TASK_TICKET(weft__load_relaxed(&records[index].state));
     if (!weft__board_end(&board, worker, index))
         return; /* condemned: it would be killed here */
+    if (weft__board_is_collected(&board, worker, index, ticket))
+        return;
     if (weft__board_must_call(&board, worker))
         ring(&call);
 }

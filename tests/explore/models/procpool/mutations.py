@@ -52,4 +52,9 @@ CLASSICS = [
     ("the pool looks for sleepers before the entry is there", BOARD_H,
      "    weft__store_seq_cst(&board->entries[ticket & (board->record_count - 1)],",
      "    weft__store_release(&board->entries[ticket & (board->record_count - 1)],", BOARD),
+    ("a worker never calls, whether its result was collected or not", BOARD_H,
+     """    return weft__load_relaxed(&board->records[index].state) !=
+           WEFT__TASK_STATE(WEFT__TASK_DONE, worker, ticket);
+""",
+     "    (void)board, (void)worker, (void)index, (void)ticket;\n    return 1;\n", BOARD),
 ]
