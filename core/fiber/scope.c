@@ -27,32 +27,12 @@
  * (somebody has to find them all); interrupting by scope number (a table that can run out). */
 #include "fiber/scope.h"
 #include "fiber/local.h"
+#include "sched/spin.h"
 
 #include "hooks.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
-
-#define RELAX_ROUNDS 64
-
-static void lock_scope(weft_scope *scope)
-{
-    uint32_t free = 0;
-    /* edge scope.lock (acquire): the lists as the last holder left them */
-    for (unsigned round = 1; !weft__cas_acquire(&scope->lock_, &free, 1); round++) {
-        free = 0;
-        weft__relax();
-        if (round % RELAX_ROUNDS == 0)
-            (void)sched_yield(); /* the holder may have lost its processor */
-    }
-}
-
-static void unlock_scope(weft_scope *scope)
-{
-    /* edge scope.lock (release): the lists as we leave them */
-    weft__store_release(&scope->lock_, 0);
-}
 
 /* ---- the lists ------------------------------------------------------------------------------ */
 
@@ -65,7 +45,7 @@ static void enrol_scope(weft_scope *scope)
     if (parent == NULL || weft__load_acquire(&scope->is_enrolled_))
         return;
     enrol_scope(parent);
-    lock_scope(parent);
+    weft__spin_lock(&parent->lock_);
     if (!weft__load_relaxed(&scope->is_enrolled_)) { /* relaxed: under the lock */
         scope->next_ = parent->children_;
         scope->link_ = &parent->children_;
@@ -74,7 +54,7 @@ static void enrol_scope(weft_scope *scope)
         parent->children_ = scope;
         weft__store_release(&scope->is_enrolled_, 1); /* edge scope.enrol (release): it is found */
     }
-    unlock_scope(parent);
+    weft__spin_unlock(&parent->lock_);
 }
 
 static void withdraw_scope(weft_scope *scope)
@@ -82,11 +62,11 @@ static void withdraw_scope(weft_scope *scope)
     /* relaxed: all who could enrol it have ended */
     if (!weft__load_relaxed(&scope->is_enrolled_))
         return;
-    lock_scope(scope->parent_);
+    weft__spin_lock(&scope->parent_->lock_);
     *scope->link_ = scope->next_;
     if (scope->next_ != NULL)
         scope->next_->link_ = scope->link_;
-    unlock_scope(scope->parent_);
+    weft__spin_unlock(&scope->parent_->lock_);
 }
 
 void weft__fiber_withdraw(weft__fiber *fiber)
@@ -94,11 +74,11 @@ void weft__fiber_withdraw(weft__fiber *fiber)
     weft_scope *scope = fiber->enrolled;
     if (scope == NULL)
         return;
-    lock_scope(scope);
+    weft__spin_lock(&scope->lock_);
     *fiber->link = fiber->peer;
     if (fiber->peer != NULL)
         fiber->peer->link = fiber->link;
-    unlock_scope(scope);
+    weft__spin_unlock(&scope->lock_);
     fiber->enrolled = NULL;
 }
 
@@ -107,14 +87,14 @@ void weft__fiber_enrol(weft__fiber *fiber)
     weft_scope *scope = fiber->scope;
     weft__fiber_withdraw(fiber);
     enrol_scope(scope);
-    lock_scope(scope);
+    weft__spin_lock(&scope->lock_);
     weft__fiber *first = scope->members_;
     fiber->peer = first;
     fiber->link = (weft__fiber **)(void *)&scope->members_;
     if (first != NULL)
         first->link = &fiber->peer;
     scope->members_ = fiber;
-    unlock_scope(scope);
+    weft__spin_unlock(&scope->lock_);
     fiber->enrolled = scope;
 }
 
@@ -124,7 +104,7 @@ void weft__fiber_enrol(weft__fiber *fiber)
  * have to be made runnable in front of `chain`. */
 static weft_task *interrupt_all(weft_scope *scope, unsigned depth, weft_task *chain)
 {
-    lock_scope(scope);
+    weft__spin_lock(&scope->lock_);
     for (weft__fiber *fiber = scope->members_; fiber != NULL; fiber = fiber->peer) {
         if (!weft__wait_cancel(fiber, depth))
             continue;
@@ -133,7 +113,7 @@ static weft_task *interrupt_all(weft_scope *scope, unsigned depth, weft_task *ch
     }
     for (weft_scope *child = scope->children_; child != NULL; child = child->next_)
         chain = interrupt_all(child, depth, chain);
-    unlock_scope(scope);
+    weft__spin_unlock(&scope->lock_);
     return chain;
 }
 

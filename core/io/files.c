@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* files.c — see files.h. */
 #include "io/files.h"
+#include "sched/spin.h"
 
 #include "hooks.h"
 
@@ -12,24 +13,6 @@
 #include <unistd.h>
 
 #define RELAX_ROUNDS 64
-
-static void lock_file(weft__file *file)
-{
-    uint32_t free = 0;
-    /* edge file.lock (acquire): the record as the last holder left it */
-    for (unsigned round = 1; !weft__cas_acquire(&file->lock, &free, 1); round++) {
-        free = 0;
-        weft__relax();
-        if (round % RELAX_ROUNDS == 0)
-            (void)sched_yield(); /* the holder may have lost its processor */
-    }
-}
-
-static void unlock_file(weft__file *file)
-{
-    /* edge file.lock (release): the record as we leave it */
-    weft__store_release(&file->lock, 0);
-}
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
@@ -175,11 +158,11 @@ void weft__side_is_back(weft__side *side, uint32_t seen)
 void weft__file_ready(weft__files *files, weft__file *file, unsigned ready, unsigned gone,
                       weft_task **chain)
 {
-    lock_file(file);
+    weft__spin_lock(&file->lock);
     for (unsigned i = 0; i < 2; i++)
         if (((ready | gone) & 1u << i) != 0)
             side_ready(files, &file->sides[i], (gone & 1u << i) != 0, chain);
-    unlock_file(file);
+    weft__spin_unlock(&file->lock);
 }
 
 void weft__file_event(weft__files *files, weft__file *file, unsigned events, weft_task **chain)
@@ -200,23 +183,23 @@ void weft__file_event(weft__files *files, weft__file *file, unsigned events, wef
 
 void weft__file_rearm(weft__files *files, weft__file *file)
 {
-    lock_file(file);
+    weft__spin_lock(&file->lock);
     if (file->sides[WEFT__READ].first != NULL || file->sides[WEFT__WRITE].first != NULL)
         (void)files->arm(files,
                          file); /* it has worked before; who waits has a deadline of his own */
-    unlock_file(file);
+    weft__spin_unlock(&file->lock);
 }
 
 void weft__file_unwatched(weft__files *files, weft__file *file, uint32_t registered)
 {
-    lock_file(file);
+    weft__spin_lock(&file->lock);
     if (file->registered == registered) {
         /* edge file.held (release): the kernel has let go of it */
         weft__store_release(&file->registered, 0);
         if (file->sides[WEFT__READ].first != NULL || file->sides[WEFT__WRITE].first != NULL)
             (void)files->arm(files, file); /* as in weft__file_rearm() */
     }
-    unlock_file(file);
+    weft__spin_unlock(&file->lock);
 }
 
 static void make_runnable(weft_task *chain)
@@ -246,10 +229,10 @@ void weft__file_pass_on(weft__files *files, weft__file *file, unsigned side)
     /* relaxed: who comes later looks for itself */
     if (weft__load_relaxed(&file->sides[side].first) == NULL)
         return;
-    lock_file(file);
+    weft__spin_lock(&file->lock);
     if (file->sides[side].first != NULL)
         wake_first(files, &file->sides[side], &chain);
-    unlock_file(file);
+    weft__spin_unlock(&file->lock);
     make_runnable(chain);
 }
 
@@ -321,9 +304,9 @@ static int commit_file(weft__waiter *waiter, void *arg)
     weft__waits_for(waiter, WEFT_REASON_IO, NULL);
     self->waiters[0].fiber = waiter->fiber;
     self->waiters[1].fiber = waiter->fiber;
-    lock_file(self->file);
+    weft__spin_lock(&self->file->lock);
     int is_waiting = enlist(self);
-    unlock_file(self->file);
+    weft__spin_unlock(&self->file->lock);
     if (is_waiting)
         weft__worker_self()->unwatched = 1;
     return is_waiting;
@@ -345,9 +328,9 @@ static uint32_t generation_of(weft__file *file)
     uint32_t generation = weft__load_relaxed(&file->generation); /* relaxed: looked at later */
     if (generation % 2 == 0)
         return generation;
-    lock_file(file);
+    weft__spin_lock(&file->lock);
     generation = file->generation;
-    unlock_file(file);
+    weft__spin_unlock(&file->lock);
     return generation;
 }
 
@@ -359,10 +342,10 @@ int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_
     weft__store_relaxed(&file->unbroken, 0); /* relaxed: a rough count */
     int rc = weft__wait_until(&waiter, commit_file, &self, deadline_ns);
     if (rc != 0 || (sides & (sides - 1)) != 0) {
-        lock_file(file);
+        weft__spin_lock(&file->lock);
         unsigned found = leave(&self);
         int is_forgotten = forget_foreign(files, file);
-        unlock_file(file);
+        weft__spin_unlock(&file->lock);
         if (rc != 0 && found != sides)
             weft__wait_woken(&waiter);
         if (is_forgotten)
@@ -378,9 +361,9 @@ int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_
 /* What the number was before may have been watched in another way. */
 static void stop_watching(weft__files *files, weft__file *file)
 {
-    lock_file(file);
+    weft__spin_lock(&file->lock);
     files->forget(files, file);
-    unlock_file(file);
+    weft__spin_unlock(&file->lock);
     await_forgotten(files, file);
 }
 
@@ -395,14 +378,14 @@ void weft__files_retire(weft__files *files)
 
 static void adopt(weft__file *file, unsigned kind)
 {
-    lock_file(file);
+    weft__spin_lock(&file->lock);
     for (unsigned i = 0; i < 2; i++) {
         weft__store_relaxed(&file->sides[i].may, 1);  /* relaxed: its user has yet to hear of it */
         weft__store_relaxed(&file->sides[i].gone, 0); /* relaxed: the same */
     }
     weft__store_relaxed(&file->kind, kind);    /* relaxed: its user got the number from us */
     weft__store_relaxed(&file->is_adopted, 1); /* relaxed: the same */
-    unlock_file(file);
+    weft__spin_unlock(&file->lock);
 }
 
 int weft__files_adopt(int fd, unsigned kind)
@@ -434,7 +417,7 @@ int weft__files_know(int fd, unsigned *kind)
 /* Nobody waits for the file any more, nobody will until it is closed, and it is not watched. */
 static void let_go(weft__files *files, weft__file *file, weft_task **chain)
 {
-    lock_file(file);
+    weft__spin_lock(&file->lock);
     weft__store_relaxed(&file->generation, file->generation + 1); /* relaxed: under the lock */
     for (unsigned i = 0; i < 2; i++)
         while (file->sides[i].first != NULL)
@@ -442,7 +425,7 @@ static void let_go(weft__files *files, weft__file *file, weft_task **chain)
     weft__store_relaxed(&file->is_adopted, 0); /* relaxed: under the lock */
     if (file->registered != 0)
         files->forget(files, file);
-    unlock_file(file);
+    weft__spin_unlock(&file->lock);
     await_forgotten(files, file);
 }
 
@@ -450,10 +433,10 @@ static void let_go(weft__files *files, weft__file *file, weft_task **chain)
  * may be somebody else's, who has to wait for the lock until we have said so. */
 static int set_closed(weft__file *file, int fd)
 {
-    lock_file(file);
+    weft__spin_lock(&file->lock);
     int rc = fd >= 0 && close(fd) != 0 ? -weft__errno_get() : 0;
     weft__store_relaxed(&file->generation, file->generation + 1); /* relaxed: under the lock */
-    unlock_file(file);
+    weft__spin_unlock(&file->lock);
     return rc;
 }
 

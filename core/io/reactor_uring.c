@@ -17,6 +17,7 @@
  * that began a poll comes by (IORING_SETUP_COOP_TASKRUN, _DEFER_TASKRUN): it may compute for long,
  * while others are idle. */
 #include "io/files.h"
+#include "sched/spin.h"
 
 #include "hooks.h"
 
@@ -26,14 +27,12 @@
 
 #include <liburing.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/stat.h>
 #include <weft/atomic.h>
 
 #define SUBMISSIONS 64
 #define COMPLETIONS 4096
 #define ANSWERS_MAX 64 /* at a time */
-#define RELAX_ROUNDS 64
 
 /* Answers that belong to no file. */
 #define NOTHING (UINT64_MAX - 1)
@@ -46,30 +45,6 @@ typedef struct uring_files {
     uint32_t kicked;     /* and nobody has waited since */
     uint32_t ticket;     /* of the last poll; under `submitting` */
 } uring_files;
-
-/* ---- locks ---------------------------------------------------------------------------------- */
-
-static int try_lock(uint32_t *lock)
-{
-    uint32_t free = 0;
-    /* edge uring.lock (acquire): the queue as the last holder left it */
-    return weft__cas_acquire(lock, &free, 1);
-}
-
-static void lock_queue(uint32_t *lock)
-{
-    for (unsigned round = 1; !try_lock(lock); round++) {
-        weft__relax();
-        if (round % RELAX_ROUNDS == 0)
-            (void)sched_yield(); /* the holder may have lost its processor */
-    }
-}
-
-static void unlock_queue(uint32_t *lock)
-{
-    /* edge uring.lock (release): the queue as we leave it */
-    weft__store_release(lock, 0);
-}
 
 /* ---- telling the kernel: `submitting` is held ----------------------------------------------- */
 
@@ -144,19 +119,19 @@ static int arm(weft__files *files, weft__file *file)
         events = file->sides[WEFT__READ].first != NULL ? POLLIN | POLLRDHUP : 0;
         events |= file->sides[WEFT__WRITE].first != NULL ? POLLOUT : 0;
     }
-    lock_queue(&self->submitting);
+    weft__spin_lock(&self->submitting);
     end_poll(self, file); /* it may belong to what the descriptor was before */
     int rc = begin_poll(self, file, events);
-    unlock_queue(&self->submitting);
+    weft__spin_unlock(&self->submitting);
     return rc;
 }
 
 static void forget(weft__files *files, weft__file *file)
 {
     uring_files *self = (uring_files *)files;
-    lock_queue(&self->submitting);
+    weft__spin_lock(&self->submitting);
     end_poll(self, file);
-    unlock_queue(&self->submitting);
+    weft__spin_unlock(&self->submitting);
 }
 
 /* ---- hearing from it: `taking` is held ------------------------------------------------------ */
@@ -206,8 +181,8 @@ static weft_task *poll_uring(weft__reactor *reactor, int64_t deadline_ns)
     uring_files *self = (uring_files *)(void *)reactor;
     weft_task *chain = NULL;
     if (deadline_ns != WEFT_POLL)
-        lock_queue(&self->taking);
-    else if (!try_lock(&self->taking))
+        weft__spin_lock(&self->taking);
+    else if (!weft__spin_try(&self->taking))
         return NULL; /* who sleeps there will see to it */
     hear_all(self, &chain);
     /* edge uring.kick (acquire): what the kick was for is looked at after this */
@@ -217,7 +192,7 @@ static weft_task *poll_uring(weft__reactor *reactor, int64_t deadline_ns)
         (void)weft__exchange_acq_rel(&self->kicked, 0); /* edge uring.kick (acquire): as above */
         hear_all(self, &chain);
     }
-    unlock_queue(&self->taking);
+    weft__spin_unlock(&self->taking);
     return chain;
 }
 
@@ -227,14 +202,14 @@ static void kick_uring(weft__reactor *reactor)
     uring_files *self = (uring_files *)(void *)reactor;
     /* edge uring.kick (release): what the kick is for */
     (void)weft__exchange_acq_rel(&self->kicked, 1);
-    lock_queue(&self->submitting);
+    weft__spin_lock(&self->submitting);
     struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
     if (sqe != NULL) {
         io_uring_prep_nop(sqe);
         io_uring_sqe_set_data64(sqe, NOTHING);
         (void)submit(self, sqe);
     }
-    unlock_queue(&self->submitting);
+    weft__spin_unlock(&self->submitting);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */

@@ -24,40 +24,17 @@
  * `next_due` only ever goes down when a timer is armed and is made exact when the wheel is expired,
  * so it may be too early: then somebody looks in vain, once. Disarming leaves it alone. */
 #include "sched/timer.h"
+#include "sched/spin.h"
 
 #include <weft/atomic.h>
 
 #include "hooks.h"
 
-#include <sched.h>
 #include <string.h>
 
 #define SLOT_BITS 6
 #define SLOT_MASK ((uint64_t)WEFT__WHEEL_SLOTS - 1)
 #define NO_TICK UINT64_MAX
-#define RELAX_ROUNDS 64
-
-static int try_lock_wheel(weft__wheel *wheel)
-{
-    uint32_t free = 0;
-    /* edge timer.lock (acquire): the wheel as the last holder left it */
-    return weft__cas_acquire(&wheel->lock, &free, 1);
-}
-
-static void lock_wheel(weft__wheel *wheel)
-{
-    for (unsigned round = 1; !try_lock_wheel(wheel); round++) {
-        weft__relax();
-        if (round % RELAX_ROUNDS == 0)
-            (void)sched_yield(); /* the holder may have lost its processor */
-    }
-}
-
-static void unlock_wheel(weft__wheel *wheel)
-{
-    /* edge timer.lock (release): the wheel as we leave it */
-    weft__store_release(&wheel->lock, 0);
-}
 
 void weft__wheel_init(weft__wheel *wheel, int64_t now_ns)
 {
@@ -155,7 +132,7 @@ static size_t empty_slot(weft__wheel *wheel, weft__timer **head, weft__expire *e
 int weft__timer_arm(weft__wheel *wheel, weft__timer *timer, int64_t deadline_ns)
 {
     int64_t up = deadline_ns <= 0 ? 0 : (deadline_ns - 1) / WEFT__TICK_NS + 1;
-    lock_wheel(wheel);
+    weft__spin_lock(&wheel->lock);
     timer->tick = (uint64_t)up;
     weft__store_relaxed(&timer->wheel, wheel); /* relaxed: the arming fiber's, until it is due */
     link_timer(wheel, timer);
@@ -164,7 +141,7 @@ int weft__timer_arm(weft__wheel *wheel, weft__timer *timer, int64_t deadline_ns)
     if (is_earliest)
         /* edge idle.watch (seq_cst): lowered before the look at who watches the clock */
         weft__store_seq_cst(&wheel->next_due, due);
-    unlock_wheel(wheel);
+    weft__spin_unlock(&wheel->lock);
     return is_earliest;
 }
 
@@ -174,12 +151,12 @@ void weft__timer_disarm(weft__timer *timer)
     weft__wheel *wheel = weft__load_acquire(&timer->wheel);
     if (wheel == NULL)
         return;
-    lock_wheel(wheel);
+    weft__spin_lock(&wheel->lock);
     if (weft__load_relaxed(&timer->wheel) != NULL) { /* relaxed: under the lock */
         unlink_timer(wheel, timer);
         weft__store_relaxed(&timer->wheel, NULL); /* relaxed: the timer's owner is the caller */
     }
-    unlock_wheel(wheel);
+    weft__spin_unlock(&wheel->lock);
 }
 
 int64_t weft__wheel_next(const weft__wheel *wheel)
@@ -195,7 +172,7 @@ size_t weft__wheel_expire(weft__wheel *wheel, int64_t now_ns, size_t enough, wef
     uint64_t now = (uint64_t)(now_ns / WEFT__TICK_NS);
     unsigned level = 0;
     unsigned slot = 0;
-    if (!try_lock_wheel(wheel))
+    if (!weft__spin_try(&wheel->lock))
         return 0;
     uint64_t tick = first_slot(wheel, &level, &slot);
     while (tick <= now && expired < enough) {
@@ -208,6 +185,6 @@ size_t weft__wheel_expire(weft__wheel *wheel, int64_t now_ns, size_t enough, wef
         wheel->elapsed = now;
     /* edge idle.watch (seq_cst): as in weft__timer_arm(); it may be higher than before */
     weft__store_seq_cst(&wheel->next_due, tick == NO_TICK ? WEFT_FOREVER : tick_to_ns(tick));
-    unlock_wheel(wheel);
+    weft__spin_unlock(&wheel->lock);
     return expired;
 }

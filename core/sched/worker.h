@@ -11,7 +11,7 @@
  *     wait.c     waits that may be given up             timer.c   deadlines: a timing wheel
  *     idle.c     search, sleep, wake, watch the clock   runtime.c create, run, destroy
  *     thread.c   threads that play workers, regions     fork.c    what a forked child may do
- *     blocks.c   memory for what begins and ends often
+ *     blocks.c   memory for what begins and ends often  spin.h    a lock for a few instructions
  *     overflow.c who ran off its stack */
 #ifndef WEFT_SCHED_WORKER_H
 #define WEFT_SCHED_WORKER_H

@@ -51,10 +51,10 @@ CLASSICS = [
     ("a scope is enrolled, and those around it are not", "core/fiber/scope.c",
      "    enrol_scope(parent);\n", "", SCOPE),
     ("a scope counts as enrolled before it is", "core/fiber/scope.c",
-     "    enrol_scope(parent);\n    lock_scope(parent);\n"
+     "    enrol_scope(parent);\n    weft__spin_lock(&parent->lock_);\n"
      "    if (!weft__load_relaxed(&scope->is_enrolled_)) { /* relaxed: under the lock */\n",
      "    weft__store_release(&scope->is_enrolled_, 1);\n    enrol_scope(parent);\n"
-     "    lock_scope(parent);\n    if (scope->link_ == NULL) {\n", SCOPE),
+     "    weft__spin_lock(&parent->lock_);\n    if (scope->link_ == NULL) {\n", SCOPE),
     ("a scope that ends stays enrolled", "core/fiber/scope.c",
      "        withdraw_scope(scope);\n", "        (void)withdraw_scope;\n", SCOPE),
     ("a fiber that leaves its scope stays enrolled", "core/fiber/scope.c",
