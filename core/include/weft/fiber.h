@@ -129,6 +129,8 @@ WEFT_API void weft_cancel_scope(weft_scope *scope) WEFT_NONNULL(1);
  * cancelled. `code` is negative.
  *
  * Context         any thread or fiber, while the scope is open
+ * Order           as weft_cancel_scope(); from one of its fibers also before what follows its block
+ * Progress        as weft_cancel_scope()
  */
 WEFT_API void weft_fail_scope(weft_scope *scope, int code) WEFT_NONNULL(1);
 
