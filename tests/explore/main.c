@@ -213,6 +213,8 @@ int main(int argument_count, char **arguments)
             int result = search_all(arguments[i], &settings);
             status = result > status ? result : status;
             searches++;
+            if (status != 0 && settings.is_first_only)
+                break;
             used = 1;
         }
         i += used;
