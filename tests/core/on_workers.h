@@ -32,21 +32,38 @@
             return check_line;                                                                     \
     } while (0)
 
-static const unsigned worker_counts[] = {1, 2, 3, 7, 16};
-#define WORKER_COUNTS (sizeof(worker_counts) / sizeof(worker_counts[0]))
+/* Run check(arg) on so many workers; a failure names its line and their number. */
+static inline void on_count(unsigned workers, int (*check)(void *arg), void *arg)
+{
+    weft_config config = {.workers = workers};
+    int line = weft_run(check, arg, &config);
+    if (line != 0)
+        fail_msg("line %d fails with %u workers", line, workers);
+}
 
-/* Run check(arg) everywhere; a failure names its line and the number of workers, 0 being none. */
-static inline void on_every_count(int (*check)(void *arg), void *arg)
+static inline void in_thread(int (*check)(void *arg), void *arg)
 {
     int line = check(arg);
     if (line != 0)
         fail_msg("line %d fails in a plain thread", line);
-    for (size_t i = 0; i < WORKER_COUNTS; i++) {
-        weft_config config = {.workers = worker_counts[i]};
-        line = weft_run(check, arg, &config);
-        if (line != 0)
-            fail_msg("line %d fails with %u workers", line, worker_counts[i]);
-    }
+}
+
+/* On one worker, as many as processors where tests are run, and more than those. */
+static inline void on_workers(int (*check)(void *arg), void *arg)
+{
+    for (unsigned workers = 1; workers <= 4; workers *= 2)
+        on_count(workers, check, arg);
+}
+
+static const unsigned worker_counts[] = {1, 2, 3, 7, 16};
+#define WORKER_COUNTS (sizeof(worker_counts) / sizeof(worker_counts[0]))
+
+/* Everywhere. */
+static inline void on_every_count(int (*check)(void *arg), void *arg)
+{
+    in_thread(check, arg);
+    for (size_t i = 0; i < WORKER_COUNTS; i++)
+        on_count(worker_counts[i], check, arg);
 }
 
 /* A small generator of reproducible pseudo-random numbers (splitmix64). */

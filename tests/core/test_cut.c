@@ -145,27 +145,23 @@ static int check_whole(void *arg)
     return 0;
 }
 
-static void on_workers(int (*check)(void *arg))
+static void on_all_counts(int (*check)(void *arg))
 {
-    for (size_t i = 0; i < WORKER_COUNTS; i++) {
-        weft_config config = {.workers = worker_counts[i]};
-        int line = weft_run(check, NULL, &config);
-        if (line != 0)
-            fail_msg("line %d fails with %u workers", line, worker_counts[i]);
-    }
+    for (size_t i = 0; i < WORKER_COUNTS; i++)
+        on_count(worker_counts[i], check, NULL);
 }
 
 static void test_pieces_are_left_out_of_what_is_cancelled(void **state)
 {
     (void)state;
-    on_workers(check_cancelled);
-    on_workers(check_cancelled_before);
+    on_all_counts(check_cancelled);
+    on_all_counts(check_cancelled_before);
 }
 
 static void test_a_deadline_cuts_as_well(void **state)
 {
     (void)state;
-    on_workers(check_deadline);
+    on_all_counts(check_deadline);
 }
 
 static void test_what_is_not_cut_is_whole(void **state)

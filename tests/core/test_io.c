@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "process.h"
+#include "tcp_pair.h"
 
 #include <weft/atomic.h>
 #include <weft/fiber.h>
@@ -18,24 +18,9 @@
 #include "sched/reactor.h"
 #include "sys.h"
 
-static const unsigned io_workers[] = {1, 2, 4};
-#define IO_WORKERS (sizeof(io_workers) / sizeof(io_workers[0]))
-
-static void on_workers(int (*check)(void *arg), void *arg)
-{
-    for (size_t i = 0; i < IO_WORKERS; i++) {
-        weft_config config = {.workers = io_workers[i]};
-        int line = weft_run(check, arg, &config);
-        if (line != 0)
-            fail_msg("line %d fails with %u workers", line, io_workers[i]);
-    }
-}
-
 static void everywhere(int (*check)(void *arg), void *arg)
 {
-    int line = check(arg);
-    if (line != 0)
-        fail_msg("line %d fails in a plain thread", line);
+    in_thread(check, arg);
     on_workers(check, arg);
 }
 
@@ -629,17 +614,6 @@ static void test_refused_datagrams(void **state)
 }
 
 /* A connected pair of TCP sockets. */
-static int make_tcp_pair(int fds[2])
-{
-    int listener = weft_tcp_listen("127.0.0.1", 0, 1);
-    CHECK(listener >= 0);
-    fds[1] = weft_tcp_connect("127.0.0.1", (unsigned)weft_port(listener), SOON);
-    fds[0] = weft_accept(listener, SOON);
-    CHECK(fds[0] >= 0);
-    CHECK(fds[1] >= 0);
-    return weft_close(listener);
-}
-
 /* A read stops short of urgent data, and there is more behind it. */
 static int check_urgent(void *arg)
 {
@@ -668,18 +642,16 @@ static void test_a_read_stops_at_urgent_data(void **state)
 static int check_reset(void *arg)
 {
     (void)arg;
-    struct linger at_once = {.l_onoff = 1};
     for (int i = 0; i < 20; i++) {
         int fds[2];
         int answers = 0;
         char byte;
         CHECK(make_tcp_pair(fds) == 0);
-        CHECK(setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0);
         weft_scope(group)
         {
             CHECK(weft_go(&group, read_one, fds[0], &answers, -ECONNRESET) == 0);
             CHECK(weft_sleep(weft_in(i * 20 * WEFT_USEC)) == 0);
-            CHECK(weft_close(fds[1]) == 0);
+            CHECK(cut(fds[1]) == 0);
         }
         CHECK(answers == 1);
         CHECK(weft_read(fds[0], &byte, 1, SOON) == 0);

@@ -9,24 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "process.h"
+#include "tcp_pair.h"
 
 #include <weft/atomic.h>
 #include <weft/fiber.h>
 #include <weft/io.h>
-
-static const unsigned rough_workers[] = {1, 2, 4};
-#define ROUGH_WORKERS (sizeof(rough_workers) / sizeof(rough_workers[0]))
-
-static void on_workers(int (*check)(void *arg), void *arg)
-{
-    for (size_t i = 0; i < ROUGH_WORKERS; i++) {
-        weft_config config = {.workers = rough_workers[i]};
-        int line = weft_run(check, arg, &config);
-        if (line != 0)
-            fail_msg("line %d fails with %u workers", line, rough_workers[i]);
-    }
-}
 
 #define SOON weft_in(LIVENESS_NS)
 
@@ -41,18 +28,10 @@ static size_t count_descriptors(void)
     return count;
 }
 
-/* Close without a farewell: the peer is reset. */
-static int cut(int fd)
-{
-    struct linger at_once = {.l_onoff = 1};
-    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-    return weft_close(fd);
-}
-
 /* ---- clients that are killed ----------------------------------------------------------------- */
 
-/* All runs together open ten thousand. */
-#define CONNECTIONS LESS_IF_SANITIZED(10000 / (int)ROUGH_WORKERS + 1, 300)
+/* On each of three runtimes: ten thousand together. */
+#define CONNECTIONS LESS_IF_SANITIZED(3350, 300)
 #define AT_ONCE 50
 
 typedef struct traffic {
@@ -194,17 +173,6 @@ static void test_clients_killed_at_any_moment(void **state)
 }
 
 /* ---- readers that are slow, or stand still --------------------------------------------------- */
-
-static int make_tcp_pair(int fds[2])
-{
-    int listener = weft_tcp_listen("127.0.0.1", 0, 1);
-    CHECK(listener >= 0);
-    fds[1] = weft_tcp_connect("127.0.0.1", (unsigned)weft_port(listener), SOON);
-    fds[0] = weft_accept(listener, SOON);
-    CHECK(fds[0] >= 0);
-    CHECK(fds[1] >= 0);
-    return weft_close(listener);
-}
 
 #define STREAM_BYTES (LESS_IF_SANITIZED(16, 4) << 20)
 

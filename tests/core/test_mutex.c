@@ -14,12 +14,8 @@ static const unsigned mutex_workers[] = {1, 2, 8};
 
 static void on_mutex_workers(int (*check)(void *arg), void *arg)
 {
-    for (size_t i = 0; i < MUTEX_WORKERS; i++) {
-        weft_config config = {.workers = mutex_workers[i]};
-        int line = weft_run(check, arg, &config);
-        if (line != 0)
-            fail_msg("line %d fails with %u workers", line, mutex_workers[i]);
-    }
+    for (size_t i = 0; i < MUTEX_WORKERS; i++)
+        on_count(mutex_workers[i], check, arg);
 }
 
 /* ---- held across spawn and join -------------------------------------------------------------- */

@@ -10,19 +10,6 @@
 #include <weft/fiber.h>
 #include <weft/local.h>
 
-static const unsigned scope_workers[] = {1, 2, 4};
-#define SCOPE_WORKERS (sizeof(scope_workers) / sizeof(scope_workers[0]))
-
-static void on_workers(int (*check)(void *arg), void *arg)
-{
-    for (size_t i = 0; i < SCOPE_WORKERS; i++) {
-        weft_config config = {.workers = scope_workers[i]};
-        int line = weft_run(check, arg, &config);
-        if (line != 0)
-            fail_msg("line %d fails with %u workers", line, scope_workers[i]);
-    }
-}
-
 /* What the fibers of a test have to say: how many came here, and with what code. */
 typedef struct tally {
     int count;
