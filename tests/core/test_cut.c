@@ -3,6 +3,7 @@
 #include "on_workers.h"
 
 #include <errno.h>
+#include <sched.h>
 
 #include <weft/atomic.h>
 #include <weft/fiber.h>
@@ -17,10 +18,16 @@ typedef struct work {
     size_t told; /* pieces that were told to end */
 } work;
 
+/* Pieces that are begun between the last one's count and its cancelling wait for that. */
 static void count_piece(work *self)
 {
-    if (weft__fetch_add_relaxed(&self->run, 1) + 1 == self->enough && self->scope != NULL)
+    size_t number = weft__fetch_add_relaxed(&self->run, 1) + 1;
+    if (self->scope == NULL || number < self->enough)
+        return;
+    if (number == self->enough)
         weft_cancel_scope(self->scope);
+    while (number < PIECES && !weft_cancel_requested())
+        sched_yield();
 }
 
 static void body1(weft_range piece, void *arg)
