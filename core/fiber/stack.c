@@ -78,7 +78,8 @@ weft__guard weft__guard_kind(void)
 }
 
 /* Advise the kernel on a page in each of `count` strides, by one call. Returns how many it took
- * note of: none before Linux 6.13, or where a sandbox does not know the call. */
+ * note of: none where the kernel is too old for PIDFD_SELF (it came after MADV_GUARD_INSTALL), or a
+ * sandbox does not know the call. */
 static size_t advise_each(weft__fiber_pool *pool, char *page, size_t count, int advice)
 {
     struct iovec *pages = pool->pages; /* not on the stack of a fiber, which keeps its pages */
