@@ -3,8 +3,9 @@
  *
  * All of these are a group (group.h) in the caller's frame, made only when the caller really has to
  * wait. A fiber parks. A plain thread looks for a moment first: the wake-up of a sleeping thread
- * costs more than many a task. How long it looks is learnt from whether looking has paid; it does
- * not look where the workers need the processor themselves. */
+ * costs more than many a task. How long it looks is learnt from whether looking has paid. It does not
+ * look where the workers need the processor themselves; nor for a worker that it has just woken,
+ * which takes longer to get up than anybody looks, and may be about to do so on this processor. */
 #include "group.h"
 
 #include "future.h"
@@ -44,6 +45,8 @@ static int is_worth_looking(const weft_future *future, int64_t deadline_ns)
 {
     int64_t patience = weft__load_relaxed(&patience_ns); /* relaxed: see above */
     int64_t until = 0;
+    if (weft__thread_has_woken())
+        return 0;
     weft__onlooker_comes();
     for (;;) {
         for (int i = 0; i < LOOKS; i++) {

@@ -463,27 +463,29 @@ static int wake_worker(weft_runtime *runtime, weft__worker *worker)
     return 1;
 }
 
-static void wake_one(weft_runtime *runtime, weft__worker *near)
+static int wake_one(weft_runtime *runtime, weft__worker *near)
 {
     unsigned count = runtime->worker_count - (near != NULL);
     for (unsigned i = 0; i < count; i++) {
         unsigned index = near != NULL ? near->victims[i] : i;
         if (wake_worker(runtime, &runtime->workers[index]))
-            return;
+            return 1;
     }
+    return 0;
 }
 
-void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
+int weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
 {
     /* edge idle.sleepers (seq_cst): behind the store that made the work visible. A searching worker
      * counts itself out before its last look, and so sees the work if we see it searching. */
     if ((int32_t)weft__load_seq_cst(&runtime->searching) > 0) {
         if (worker != NULL && weft_deque_size(&worker->deque) == 2)
             weft__runtime_offer(runtime); /* more than it can be about to take back */
-        return;
+        return 0;
     }
-    if (weft__load_seq_cst(&runtime->sleepers) > 0) /* edge idle.sleepers (seq_cst) */
-        wake_one(runtime, worker);
+    if (weft__load_seq_cst(&runtime->sleepers) == 0) /* edge idle.sleepers (seq_cst) */
+        return 0;
+    return wake_one(runtime, worker);
 }
 
 void weft__runtime_wake_all(weft_runtime *runtime)

@@ -28,6 +28,9 @@ static _Thread_local weft__lane plain_lane;
 /* weft__local_get() of a thread that is no worker. */
 static _Thread_local void *plain_local;
 
+/* Whether it has woken a worker and not been asked since. */
+static _Thread_local int plain_has_woken;
+
 WEFT__NOINLINE weft__lane *weft__lane_get(void)
 {
     return weft__self;
@@ -67,4 +70,16 @@ WEFT__NOINLINE void *weft__local_swap(void *value)
     void *before = *place;
     *place = value;
     return before;
+}
+
+WEFT__NOINLINE void weft__thread_wakes(void)
+{
+    plain_has_woken = 1;
+}
+
+WEFT__NOINLINE int weft__thread_has_woken(void)
+{
+    int answer = plain_has_woken;
+    plain_has_woken = 0;
+    return answer;
 }

@@ -169,6 +169,10 @@ void *weft__local_get(void);
 void weft__local_set(void *value);
 void *weft__local_swap(void *value); /* returns the old one */
 
+/* The calling plain thread has woken a worker; has it, since it was last asked? */
+void weft__thread_wakes(void);
+int weft__thread_has_woken(void);
+
 /* ---- spawn.c ---- */
 
 /* The worker after a call of the user's: perhaps another one, but never none. */
@@ -306,8 +310,8 @@ weft_task *weft__worker_own(weft__worker *worker);
 weft_task *weft__worker_next(weft__worker *worker);
 
 /* After work has become visible by a sequentially consistent store: wake somebody if nobody looks
- * for work. `worker` is the caller, or NULL from outside. */
-void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker);
+ * for work. `worker` is the caller, or NULL from outside. Nonzero: a sleeper was woken. */
+int weft__runtime_notify(weft_runtime *runtime, weft__worker *worker);
 
 /* Something has been published because somebody searches: let him know. */
 void weft__runtime_offer(weft_runtime *runtime);
