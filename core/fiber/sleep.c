@@ -25,21 +25,23 @@ int weft_sleep(int64_t deadline_ns)
     return scope != NULL && scope->deadline_ns_ < deadline_ns ? rc : 0;
 }
 
-/* It is ready at once, behind all others. */
+/* It is ready at once, behind all others, on the worker that it has left. */
 static int commit_yield(weft__waiter *waiter, void *arg)
 {
-    (void)arg;
+    weft__worker *worker = arg;
     weft__waits_for(waiter, WEFT_REASON_YIELD, NULL);
-    weft__fiber_ready(waiter->fiber);
+    weft__fiber_mark_ready(waiter->fiber);
+    weft__worker_push(worker, &waiter->fiber->item);
+    (void)weft__runtime_notify(worker->runtime, worker);
     return 1;
 }
 
 void weft_yield(void)
 {
     weft__worker *worker = weft__worker_self();
-    weft__waiter waiter;
     if (worker == NULL || !weft__worker_has_others(worker))
         return;
+    weft__waiter waiter = {.fiber = worker->current};
     worker->is_yielding = 1;
-    weft__wait(&waiter, commit_yield, NULL);
+    weft__park(worker, &waiter, commit_yield, worker);
 }
