@@ -4,7 +4,8 @@
  *     state.c    the word and its nodes              group.c      waiting for several at once
  *     future.c   making, running, ending, freeing    wait.c       await, result, wait, as completed
  *     error.c    what a task fails with              combine.c    then, all, any, race
- *     workers.c  executors made of workers           map.c        a task for each of many inputs */
+ *     workers.c  executors made of workers           map.c        a task for each of many inputs
+ *     case.c     what a select asks of a future */
 #ifndef WEFT_FUTURES_FUTURE_H
 #define WEFT_FUTURES_FUTURE_H
 

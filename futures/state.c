@@ -3,6 +3,7 @@
 #include "state.h"
 
 #include <weft/atomic.h>
+#include <weft/channel.h>
 
 #include "group.h"
 #include "hooks.h"
@@ -87,6 +88,8 @@ static weft__after tell_groups(weft__state *state, weft__node *newest, int has_f
         uintptr_t target = weft__exchange_acq_rel(&node->target, WEFT__NODE_FIRED);
         if (WEFT__TAG_OF(target) == WEFT__NODE_GROUP)
             weft__group_arrive((weft__group *)(target - WEFT__NODE_GROUP), node, has_failed);
+        else if (WEFT__TAG_OF(target) == WEFT__NODE_CASE)
+            weft__case_fire((weft_case *)(target - WEFT__NODE_CASE));
         else if (target == WEFT__NODE_CALLBACK) {       /* since the look */
             weft__store_relaxed(&node->target, target); /* relaxed: nobody else wants it now */
             has_calls = 1;

@@ -9,7 +9,7 @@
  * the list only grows, its links never change, and whoever holds the future may walk it. Nodes are
  * freed with the future; there are as many as there were waiters at one time, plus callbacks.
  *
- *     target   IDLE ──► TAKEN ──► group │ GROUP            by whoever waits
+ *     target   IDLE ──► TAKEN ──► group │ GROUP            by whoever waits; or case │ CASE
  *              group │ GROUP ──► IDLE                      given up, if not fired before
  *              any ──► FIRED                               by whoever ends the future, once
  *
@@ -47,6 +47,7 @@
 #define WEFT__NODE_FIRED ((uintptr_t)2) /* final; for a callback with the next callback's address */
 #define WEFT__NODE_CALLBACK ((uintptr_t)3) /* until fired: `call` and `arg` are set */
 #define WEFT__NODE_GROUP ((uintptr_t)4)    /* with the address of a group: the node is armed */
+#define WEFT__NODE_CASE ((uintptr_t)5)     /* with that of a select's case: likewise */
 #define WEFT__TAG_OF(target) ((target) & (uintptr_t)7)
 
 /* Somebody to be told of a future's end. Lies at a multiple of WEFT__NODE_ALIGN. */
@@ -94,7 +95,7 @@ typedef enum weft__after {
     WEFT__AFTER_CALLS,   /* the caller runs its callbacks, then drops NOTIFYING */
 } weft__after;
 
-/* RUNNING becomes FINISHED, and groups are told. */
+/* RUNNING becomes FINISHED, and groups and cases are told. */
 weft__after weft__state_finish(weft__state *state, int has_failed) WEFT_NODISCARD;
 
 /* PENDING becomes CANCELLED and QUEUED: 0, and groups are told. Otherwise the word that forbids it.
@@ -119,10 +120,12 @@ int weft__state_release(weft__state *state) WEFT_NODISCARD;
 int weft__state_call(weft__state *state, void (*call)(weft_future *future, void *arg),
                      void *arg) WEFT_NODISCARD;
 
-/* Arm a node for a group; the future has the place `index` in it. Returns as weft__state_call(). */
+/* Arm a node for a group, or a case; the future has the place `index` in it. Returns as
+ * weft__state_call(). */
 int weft__state_arm(weft__state *state, uintptr_t target, size_t index) WEFT_NODISCARD;
 
-/* Take the group's nodes back. Returns how many; the others have been fired, or are about to be. */
+/* Take the nodes of a group, or a case, back. Returns how many; the others have been fired, or are
+ * about to be. */
 unsigned weft__state_disarm(weft__state *state, uintptr_t target) WEFT_NODISCARD;
 
 #endif

@@ -43,6 +43,7 @@ typedef struct selection {
     size_t turn;       /* the case to look at first */
     uintptr_t claimed; /* 0, then the place that has come true, or WITHDRAWN */
     int is_queued;     /* the parties have been in their queues */
+    int failure;       /* why a source cannot be waited for: then nothing comes true */
 } selection;
 
 static place *place_of(weft_case *one)
@@ -197,7 +198,21 @@ static void leave_queues(const selection *self)
 
 /* ---- waiting: other sources ------------------------------------------------------------------ */
 
-/* Nonzero: one of them is ready, and nothing else was faster. */
+static int is_withdrawn(selection *self)
+{
+    uintptr_t unclaimed = 0;
+    return weft__cas_relaxed(&self->claimed, &unclaimed, WITHDRAWN); /* relaxed: as any claim */
+}
+
+static int is_failed(selection *self, int code)
+{
+    if (!is_withdrawn(self)) /* something was faster */
+        return 0;
+    self->failure = code;
+    return 1;
+}
+
+/* Nonzero: one of them is ready, or cannot be waited for, and nothing else was faster. */
 static int arm(selection *self, weft__waiter *waiter)
 {
     for (size_t i = 0; i < self->count; i++) {
@@ -208,10 +223,11 @@ static int arm(selection *self, weft__waiter *waiter)
         its->party.sleeper.waiter = waiter;
         its->party.sleeper.result = 0;
         its->fired = 0;
-        if (!one->hook_->arm(one))
+        int rc = one->hook_->arm(one);
+        if (rc == 0)
             continue;
         its->fired = FIRED; /* it will not fire */
-        return weft__party_claim(&its->party);
+        return rc < 0 ? is_failed(self, rc) : weft__party_claim(&its->party);
     }
     return 0;
 }
@@ -272,12 +288,6 @@ static int arrive(weft__waiter *waiter, void *arg)
     return !has_traded && !arm(self, waiter);
 }
 
-static int is_withdrawn(selection *self)
-{
-    uintptr_t unclaimed = 0;
-    return weft__cas_relaxed(&self->claimed, &unclaimed, WITHDRAWN); /* relaxed: as any claim */
-}
-
 static int conclude(const selection *self)
 {
     /* relaxed: it is decided */
@@ -292,7 +302,9 @@ static int wait_for_one(selection *self, int64_t deadline_ns)
     weft__waiter waiter;
     order_channels(self);
     int reason = weft__wait_until(&waiter, arrive, self, deadline_ns);
-    if (reason != 0 && !is_withdrawn(self)) {
+    if (reason == 0)
+        reason = self->failure;
+    else if (!is_withdrawn(self)) {
         weft__wait_woken(&waiter);
         reason = 0;
     }

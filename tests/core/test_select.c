@@ -222,6 +222,7 @@ typedef struct promise {
     int is_kept;
     weft_case *waiting;    /* linked by `link_` */
     int64_t hesitation_ns; /* between taking the waiting cases out and firing them */
+    int refusal;           /* with which it answers who wants to wait for it, or 0 */
 } promise;
 
 static int promise_is_ready(weft_case *one)
@@ -238,12 +239,12 @@ static int promise_arm(weft_case *one)
     promise *p = one->source_;
     pthread_mutex_lock(&p->lock);
     int is_kept = p->is_kept;
-    if (!is_kept) {
+    if (!is_kept && p->refusal == 0) {
         one->link_ = p->waiting;
         p->waiting = one;
     }
     pthread_mutex_unlock(&p->lock);
-    return is_kept;
+    return is_kept ? 1 : p->refusal;
 }
 
 static int promise_disarm(weft_case *one)
@@ -333,6 +334,32 @@ static void test_other_sources(void **state)
     for (unsigned fibers = 0; fibers <= 1; fibers++)
         for (int what = 0; what < 3; what++)
             check_hope(fibers, what);
+}
+
+/* One that cannot be waited for: the select fails, and is nowhere any more. */
+static int check_refusal(void *arg)
+{
+    (void)arg;
+    hope h = {.promises = {{.lock = PTHREAD_MUTEX_INITIALIZER},
+                           {.lock = PTHREAD_MUTEX_INITIALIZER, .refusal = -ENOMEM}},
+              .channel = new_channel(1)};
+    long value = 0;
+    for (int round = 0; round < 20; round++) { /* the cases are looked at in any order */
+        CHECK_CALL(wait_and_hope(&h, 0));
+        CHECK(h.index == -ENOMEM);
+        CHECK(!is_armed(&h.promises[0]) && waiters_of(h.channel) == 0);
+    }
+    CHECK(weft_channel_push(h.channel, &value, WEFT_POLL) == 0);
+    CHECK_CALL(wait_and_hope(&h, 0)); /* it did not have to be waited for */
+    CHECK(h.index == 1);
+    weft_channel_destroy(h.channel);
+    return 0;
+}
+
+static void test_a_source_that_cannot_be_waited_for(void **state)
+{
+    (void)state;
+    on_every_count(check_refusal, NULL);
 }
 
 static void *keep_in_thread(void *arg)
@@ -484,8 +511,8 @@ int main(void)
         cmocka_unit_test(test_ready),     cmocka_unit_test(test_chance),
         cmocka_unit_test(test_deadline),  cmocka_unit_test(test_desk),
         cmocka_unit_test(test_cancel),    cmocka_unit_test(test_other_sources),
-        cmocka_unit_test(test_late_fire), cmocka_unit_test(test_plaza),
-        cmocka_unit_test(test_couple),
+        cmocka_unit_test(test_late_fire), cmocka_unit_test(test_a_source_that_cannot_be_waited_for),
+        cmocka_unit_test(test_plaza),     cmocka_unit_test(test_couple),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -486,6 +486,9 @@ static int check_in_child(weft_executor *pool, answer_future from_parent)
     int value = 0;
     if (weft_await(from_parent, &value, WEFT_FOREVER) != -ECHILD)
         return 1;
+    weft_case cases[] = {WEFT_CASE_FUTURE(from_parent)};
+    if (weft_select(cases, 1, WEFT_FOREVER) != -ECHILD)
+        return 5;
     answer_future f = weft_submit(pool, answer, 1);
     if (weft_await(f, &value, WEFT_FOREVER) != -ECHILD)
         return 2;

@@ -6,8 +6,12 @@
 #include "manual.h"
 
 #include <pthread.h>
+#include <sched.h>
+
+#include <weft/atomic.h>
 
 #include "alloc.h"
+#include "future.h"
 
 WEFT_TASK(int, answer, int, value)
 {
@@ -145,6 +149,37 @@ static void test_a_second_waiter_without_memory(void **state)
     assert_int_equal(weft_await(f, NULL, WEFT_POLL), -EIO);
 }
 
+static void *select_long(void *arg)
+{
+    weft_case cases[] = {{.hook_ = &weft__future_case, .source_ = arg}};
+    return (void *)(intptr_t)weft_select(cases, 1, WEFT_FOREVER);
+}
+
+/* The first of those who wait needs no memory, be it a select or not. */
+static void test_a_second_select_without_memory(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    void *index = NULL;
+    WEFT_FUTURE_OF(int) f;
+    weft_promise(f);
+    weft_case cases[] = {WEFT_CASE_FUTURE(f)};
+    weft__fault_arm(0);
+    assert_int_equal(weft_select(cases, 1, weft_in(WEFT_USEC)), -ETIMEDOUT);
+    weft__fault_arm(-1);
+    assert_int_equal(pthread_create(&thread, NULL, select_long, f.h), 0);
+    while (weft__load_relaxed(&f.h->state.idle) !=
+           0) /* until the other one has the node there is */
+        (void)sched_yield();
+    weft__fault_arm(0);
+    assert_int_equal(weft_select(cases, 1, WEFT_FOREVER), -ENOMEM);
+    weft__fault_arm(-1);
+    assert_int_equal(weft_set_error(f, -EIO, NULL), 0);
+    assert_int_equal(pthread_join(thread, &index), 0);
+    assert_int_equal((intptr_t)index, 0);
+    assert_int_equal(weft_await(f, NULL, WEFT_POLL), -EIO);
+}
+
 /* ---- pools and maps -------------------------------------------------------------------------- */
 
 static int create_with_fault(int64_t n, int64_t *calls)
@@ -230,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_every_allocation_of_every_call),
         cmocka_unit_test(test_errors_keep_their_code),
         cmocka_unit_test(test_a_second_waiter_without_memory),
+        cmocka_unit_test(test_a_second_select_without_memory),
         cmocka_unit_test(test_creating_a_pool),
         cmocka_unit_test(test_maps),
     };

@@ -103,9 +103,11 @@ typedef struct weft_case weft_case;
 
 /* How to wait for something that is not a channel; implemented beside it, not by users. */
 typedef struct weft__case_hook {
-    int (*is_ready)(weft_case *one); /* nonzero: it need not wait */
-    int (*arm)(weft_case *one);      /* see to it that weft__case_fire() is called once when it is
-                                      * ready; nonzero: it is, and will not be called */
+    int (*is_ready)(weft_case *one); /* nonzero: it need not wait; asked before all else, by the
+                                      * fiber that selects, and on its stack */
+    int (*arm)(weft_case *one);      /* 0: weft__case_fire() will be called once, when it is ready;
+                                      * 1: it is; negative: why it cannot be waited for, with which
+                                      * the select fails */
     int (*disarm)(weft_case *one);   /* nonzero: will not be called any more; zero: has been, or is
                                       * about to be, called */
 } weft__case_hook;
@@ -141,7 +143,8 @@ struct weft_case {
  *
  * A closed channel makes its cases come true, with -EPIPE as the `result` of the case. Among
  * several that can, one is chosen by chance, so none is passed by for ever. The same channel may
- * occur in several cases. The cases may be used again as they are.
+ * occur in several cases. The cases may be used again as they are. WEFT_CASE_FUTURE(), a case that
+ * waits for a future, is in <weft/future.h>.
  *
  * Returns         the index of the case; -ETIMEDOUT; -ECANCELED
  * Context         thread or fiber; may park

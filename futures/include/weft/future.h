@@ -26,6 +26,7 @@
 #define WEFT_FUTURE_H
 
 #include <weft/base.h>
+#include <weft/channel.h>
 #include <weft/runtime.h>
 #include <weft/task.h>
 
@@ -428,6 +429,27 @@ WEFT_API int weft_completed_next(weft_completed *it, size_t *index) WEFT_NONNULL
 WEFT_API void weft_completed_close(weft_completed *it) WEFT_NONNULL(1);
 
 /**
+ * A case of weft_select(), in <weft/channel.h>, that comes true when the future has ended, in
+ * whatever way; WEFT_POLL then fetches what has become of it.
+ *
+ *     weft_case cases[] = {WEFT_CASE_FUTURE(quote), WEFT_CASE_POP(stop, NULL)};
+ *     if (weft_select(cases, 2, weft_in(2 * WEFT_SEC)) == 0)
+ *         rc = weft_await(quote, &value, WEFT_POLL);
+ *
+ * The handle stays the caller's, and must until the select returns. A case whose handle is NULL
+ * never comes true. Beyond its own codes such a select returns -ENOMEM or -ECHILD, as weft_await().
+ *
+ * Order           if it comes true, the task happens-before the return of the select
+ */
+#define WEFT_CASE_FUTURE(f)                                                                        \
+    {                                                                                              \
+        &weft__future_case, (f).h, NULL, NULL, 0, 0,                                               \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+
+/**
  * A future that ends when all `count` futures have, or fails at once with the first error among
  * them; a cancelled one counts as failed with -ECANCELED. Cancelling it cancels all of them.
  * weft_any(): ends with the index of the first that succeeds; fails with the last error if none
@@ -624,6 +646,8 @@ WEFT_API void weft_future_fail(weft_future *future, int code, const char *format
 WEFT_API void weft_future_run(weft_future *future) WEFT_NONNULL(1);
 
 /* ---- what the macros are made of ------------------------------------------------------------ */
+
+WEFT_API extern const weft__case_hook weft__future_case;
 
 /* `out`, if it is a pointer to the future's result type; a diagnostic otherwise. */
 #define WEFT__RESULT_OF(f, out) (1 ? (out) : (f).of)

@@ -6,13 +6,15 @@
  * that, a leak, a wake-up that does not come, a result that is not seen are what may go wrong. */
 #include "common/workers.h"
 
+#include "future.h"
 #include "group.h"
 #include "state.h"
 
 #include <errno.h>
+#include <time.h>
 
-/* As in struct weft_future, 16 bytes lie in front of the state, so that its first node is aligned.
- * */
+/* As in struct weft_future, 16 bytes lie in front of the state, so that its first node is aligned;
+ * case.c takes a cell for one. */
 typedef struct cell {
     unsigned result;
     unsigned calls; /* callbacks that have run; the order is checked */
@@ -396,5 +398,144 @@ EXPLORE_MODEL(future_each) = {
     .threads = {wait_for_each, run_first, run_second},
     .finish = workers_finish,
     .preemptions = 2,
+    .stale = 1,
+};
+
+/* ---- selecting ------------------------------------------------------------------------------- */
+
+_Static_assert(offsetof(cell, state) == offsetof(struct weft_future, state), "see above");
+
+/* What case.c wants of the rest of the folder. */
+int weft__workers_were_left(weft_executor *executor)
+{
+    (void)executor;
+    return 0;
+}
+
+void weft__future_run_calls(void)
+{
+}
+
+int weft_future_done(const weft_future *future)
+{
+    return (weft__state_look(&future->state) & WEFT__ENDED) != 0;
+}
+
+/* The C library's, which waitq.c calls: the explorer decides who runs. */
+int nanosleep(const struct timespec *time, struct timespec *left)
+{
+    (void)time;
+    (void)left;
+    return 0;
+}
+
+static weft_case case_of(cell *self)
+{
+    return (weft_case){.hook_ = &weft__future_case, .source_ = self};
+}
+
+/* Whichever comes first, if any does in time; then lets go of all of them, and of the cases. */
+static void select_until(size_t count, int64_t deadline_ns)
+{
+    weft_case *cases = explore_alloc(count * sizeof *cases);
+    for (size_t i = 0; i < count; i++)
+        cases[i] = case_of(cells[i % CELLS_MAX]);
+    int index = weft_select(cases, count, deadline_ns);
+    explore_free(cases);
+    if (index >= 0)
+        check_end(cells[index % CELLS_MAX]);
+    else
+        explore_check(index == -ENOMEM || (index == -ETIMEDOUT && deadline_ns != WEFT_FOREVER));
+}
+
+static void select_one(void)
+{
+    select_until(1, WEFT_FOREVER);
+    release(cells[0]);
+}
+
+static void select_one_soon(void)
+{
+    select_until(1, WEFT_MSEC);
+    release(cells[0]);
+}
+
+static void select_first(void)
+{
+    select_until(2, WEFT_FOREVER);
+    release(cells[0]);
+    release(cells[1]);
+}
+
+/* The same two again, on the nodes that are left: one of them twice. */
+static void select_again(void)
+{
+    select_until(2, WEFT_MSEC);
+    select_until(3, WEFT_FOREVER);
+    release(cells[0]);
+    release(cells[1]);
+}
+
+/* Nobody will end the future before it has given up. */
+static void select_before_run(void)
+{
+    select_until(1, WEFT_MSEC);
+    run(cells[0]);
+    release(cells[0]);
+}
+
+EXPLORE_MODEL(case_late) = {
+    .name = "case.late",
+    .prepare = prepare_two,
+    .threads = {select_before_run, impatient},
+    .finish = workers_finish,
+    .preemptions = 2,
+    .stale = 1,
+};
+
+EXPLORE_MODEL(case_end) = {
+    .name = "case.end",
+    .prepare = prepare_two,
+    .threads = {run_first, select_one, impatient},
+    .finish = workers_finish,
+    .preemptions = 2,
+    .stale = 1,
+    .no_memory = 1,
+};
+
+EXPLORE_MODEL(case_give_up) = {
+    .name = "case.give_up",
+    .prepare = prepare_two,
+    .threads = {run_first, select_one_soon, patient},
+    .finish = workers_finish,
+    .preemptions = 2,
+    .stale = 1,
+    .no_memory = 1,
+};
+
+EXPLORE_MODEL(case_cancel) = {
+    .name = "case.cancel",
+    .prepare = prepare_two,
+    .threads = {run_first, canceller, select_one},
+    .finish = workers_finish,
+    .preemptions = 2,
+    .stale = 1,
+};
+
+EXPLORE_MODEL(case_first) = {
+    .name = "case.first",
+    .prepare = prepare_cells,
+    .threads = {select_first, run_first, run_second},
+    .finish = workers_finish,
+    .preemptions = 2,
+    .stale = 1,
+};
+
+EXPLORE_MODEL(case_again) = {
+    .name = "case.again",
+    .prepare = prepare_cells,
+    .threads = {select_again, run_first, run_second},
+    .finish = workers_finish,
+    .preemptions = 1,
     .stale = 1,
 };

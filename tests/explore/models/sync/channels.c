@@ -310,3 +310,39 @@ EXPLORE_MODEL(select_fire) = {.name = "select.fire",
                               .finish = finish,
                               .preemptions = 2,
                               .stale = 1};
+
+/* And one that cannot be waited for: nothing comes true unless something was faster. */
+static int refuse_to_arm(weft_case *its)
+{
+    (void)its;
+    return -ENOMEM;
+}
+
+static int is_never_ready(weft_case *its)
+{
+    (void)its;
+    return 0;
+}
+
+static const weft__case_hook refusing_hook = {is_never_ready, refuse_to_arm, promise_disarm};
+
+static void hope_in_vain(void)
+{
+    uint64_t out = 0;
+    weft_case *cases = explore_alloc(3 * sizeof *cases);
+    cases[0] = (weft_case){.hook_ = &promise_hook, .source_ = &promise};
+    cases[1] = (weft_case)WEFT_CASE_POP(two, &out);
+    cases[2] = (weft_case){.hook_ = &refusing_hook};
+    int index = weft_select(cases, 3, WEFT_FOREVER);
+    explore_check(index == 0 || index == 1 || index == -ENOMEM);
+    explore_check((index == 1) == (out != 0));
+    popped[explore_self()] += out;
+    explore_free(cases);
+}
+
+EXPLORE_MODEL(select_refuse) = {.name = "select.refuse",
+                                .prepare = prepare_promise,
+                                .threads = {hope_in_vain, keep_promise, push_to_two_soon},
+                                .finish = finish,
+                                .preemptions = 2,
+                                .stale = 1};

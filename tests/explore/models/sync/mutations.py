@@ -136,6 +136,9 @@ CLASSICS = [
     ("a select gives up without claiming itself", "core/sync/select.c",
      "    return weft__cas_relaxed(&self->claimed, &unclaimed, WITHDRAWN); "
      "/* relaxed: as any claim */\n", "    return unclaimed == 0;\n", ["select"]),
+    ("a source that refuses does not ask whether something was faster", "core/sync/select.c",
+     "    if (!is_withdrawn(self)) /* something was faster */\n        return 0;\n", "",
+     ["select.refuse"]),
     ("a select does not wait for a source that fires too late", "core/sync/select.c",
      "        weft__waiter waiter;\n        weft__wait(&waiter, await_fire, &its->fired);\n",
      "        (void)await_fire;\n", ["select.fire"]),
