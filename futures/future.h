@@ -126,8 +126,8 @@ int weft__workers_were_left(weft_executor *executor);
 /* How many workers an executor of this process has; 0: it is another one's. */
 unsigned weft__workers_count(weft_executor *executor);
 
-/* The executor of a runtime; `is_shared`: it cannot be shut down. NULL: no memory. */
-weft_executor *weft__workers_of(weft_runtime *runtime, int is_shared);
+/* The executor of a runtime. NULL: no memory. */
+weft_executor *weft__workers_of(weft_runtime *runtime);
 
 /* Whether a plain thread that waits had better not spin. */
 int weft__workers_are_crowded(void);

@@ -54,7 +54,6 @@ typedef struct pool {
     weft_runtime *runtime;
     uint64_t fork_count;    /* of the process that has its workers */
     weft_future *ended;     /* a promise, kept when `is_closing` and nothing is in flight */
-    int is_shared;          /* by all plain threads of the process */
     uint32_t is_cancelling; /* what has not begun is cancelled */
 
     /* A bound on the queue, if `queue_max` is not 0. */
@@ -403,7 +402,7 @@ static int pool_shutdown(weft_executor *executor, unsigned flags, int64_t deadli
     pool *self = pool_of(executor);
     if (self->fork_count != weft__fork_count())
         return -ECHILD;
-    if (self->is_shared)
+    if (weft__runtime_is_shared(self->runtime))
         return -ENOTSUP;
     if (own_worker(self) != NULL && deadline_ns > WEFT_POLL)
         return -EDEADLK;
@@ -491,14 +490,10 @@ unsigned weft__workers_count(weft_executor *executor)
     return is_pool(executor) ? pool_of(executor)->runtime->worker_count : 0;
 }
 
-weft_executor *weft__workers_of(weft_runtime *runtime, int is_shared)
+weft_executor *weft__workers_of(weft_runtime *runtime)
 {
     pool *self = pool_of_runtime(runtime);
-    if (self == NULL)
-        return NULL;
-    if (is_shared)
-        self->is_shared = 1;
-    return &self->base;
+    return self != NULL ? &self->base : NULL;
 }
 
 int weft_pool_create(weft_executor **out, const weft_pool_config *config)

@@ -2,8 +2,9 @@
 /* scope.c — who owns fibers, and how they are told to end.
  *
  * A scope counts the fibers that are alive in it and itself; whoever takes the count to zero wakes
- * the owner, and nobody touches the scope after that. Starting and ending a fiber costs one atomic
- * addition each, because a scope does not keep a list of its fibers.
+ * the owner, a fiber or a plain thread, and nobody touches the scope after that. Starting and
+ * ending a fiber costs one atomic addition each, because a scope does not keep a list of its
+ * fibers.
  *
  * What it does keep is a list of those that have waited, for only these may have to be interrupted.
  * A fiber *enrols* in its innermost scope when it waits for the first time there, and sees to it
@@ -139,15 +140,19 @@ void weft_fail_scope(weft_scope *scope, int code)
     weft_cancel_scope(scope);
 }
 
-int weft__fiber_is_cancelled(const weft__fiber *fiber)
+static int is_cancelled(const weft_scope *scope, unsigned shield)
 {
-    const weft_scope *scope = fiber->scope;
-    unsigned shield = weft__load_relaxed(&fiber->shield); /* relaxed: the fiber's own */
     for (; scope != NULL && scope->depth_ > shield; scope = scope->parent_)
         /* edge wait.cancel (seq_cst): behind the announcement of a wait */
         if (weft__load_seq_cst(&scope->cancelled_))
             return 1;
     return 0;
+}
+
+int weft__fiber_is_cancelled(const weft__fiber *fiber)
+{
+    /* relaxed: the fiber's own */
+    return is_cancelled(fiber->scope, weft__load_relaxed(&fiber->shield));
 }
 
 /* ---- entering and leaving ------------------------------------------------------------------- */
@@ -158,19 +163,35 @@ static weft__fiber *current_fiber(void)
     return worker != NULL ? worker->current : NULL;
 }
 
+weft_scope *weft_current_scope(void)
+{
+    weft__fiber *fiber = current_fiber();
+    return fiber != NULL ? fiber->scope : weft__thread_scope();
+}
+
+/* The caller is in this scope from now on; NULL: in none. */
+static void set_current(weft__fiber *fiber, weft_scope *scope)
+{
+    if (fiber == NULL) {
+        weft__thread_set_scope(scope);
+        return;
+    }
+    fiber->scope = scope;
+    /* relaxed: see weft__wait_cancel() */
+    weft__store_relaxed(&fiber->shield, scope != NULL ? scope->shield_ : 0);
+}
+
 weft_scope *weft__scope_enter(weft_scope *scope, int *result, int64_t deadline_ns, int is_shield)
 {
     weft__worker *worker = weft__worker_self();
+    weft__fiber *fiber = worker != NULL ? worker->current : NULL;
+    weft_scope *parent = fiber != NULL ? fiber->scope : weft__thread_scope();
     memset(scope, 0, sizeof *scope);
     scope->deadline_ns_ = deadline_ns;
     scope->depth_ = 1;
     scope->alive_ = 1;
     scope->result_ = result;
-    if (worker == NULL)
-        return scope;
-    weft__fiber *fiber = worker->current;
-    weft_scope *parent = fiber->scope;
-    scope->runtime_ = worker->runtime;
+    scope->runtime_ = worker != NULL ? worker->runtime : NULL;
     if (parent != NULL) {
         scope->parent_ = parent;
         scope->depth_ = parent->depth_ + 1;
@@ -178,8 +199,7 @@ weft_scope *weft__scope_enter(weft_scope *scope, int *result, int64_t deadline_n
         if (!is_shield && parent->deadline_ns_ < deadline_ns)
             scope->deadline_ns_ = parent->deadline_ns_;
     }
-    fiber->scope = scope;
-    weft__store_relaxed(&fiber->shield, scope->shield_); /* relaxed: see weft__wait_cancel() */
+    set_current(fiber, scope);
     return scope;
 }
 
@@ -210,14 +230,10 @@ weft_scope *weft__scope_finish(weft_scope *scope)
     /* edge scope.alive (acquire): everything in its fibers; nobody else is there to start more */
     if (weft__load_acquire(&scope->alive_) != 1)
         weft__wait(&waiter, commit_owner, scope);
-    if (fiber != NULL) {
-        if (fiber->enrolled == scope)
-            weft__fiber_withdraw(fiber);
-        withdraw_scope(scope);
-        fiber->scope = scope->parent_;
-        unsigned shield = scope->parent_ != NULL ? scope->parent_->shield_ : 0;
-        weft__store_relaxed(&fiber->shield, shield); /* relaxed: see weft__wait_cancel() */
-    }
+    if (fiber != NULL && fiber->enrolled == scope)
+        weft__fiber_withdraw(fiber);
+    withdraw_scope(scope);
+    set_current(fiber, scope->parent_);
     if (scope->result_ != NULL)
         *scope->result_ = scope->failure_;
     scope->alive_ = 0; /* for weft__scope_leave(): closed */
@@ -233,20 +249,14 @@ void weft__scope_leave(weft_scope *scope)
     (void)weft__scope_finish(scope);
 }
 
-weft_scope *weft_current_scope(void)
-{
-    weft__fiber *fiber = current_fiber();
-    return fiber != NULL ? fiber->scope : NULL;
-}
-
 int weft_cancel_requested(void)
 {
-    weft__fiber *fiber = current_fiber();
-    if (fiber == NULL || fiber->scope == NULL)
+    const weft_scope *scope = weft_current_scope();
+    if (scope == NULL)
         return 0;
-    if (weft__fiber_is_cancelled(fiber))
+    if (is_cancelled(scope, scope->shield_))
         return -ECANCELED;
-    int64_t deadline_ns = fiber->scope->deadline_ns_;
+    int64_t deadline_ns = scope->deadline_ns_;
     return deadline_ns != WEFT_FOREVER && deadline_ns <= weft_now() ? -ETIMEDOUT : 0;
 }
 
@@ -378,10 +388,12 @@ static void run_rest(weft_scope *scope, weft__fiber *fiber)
 int weft__go(weft_scope *scope, const weft_site *site, const void *args)
 {
     const weft_task_type *type = site->type;
-    if (scope->runtime_ == NULL)
-        return -EINVAL;
+    weft_runtime *runtime = scope->runtime_;
     if (weft__load_relaxed(&scope->cancelled_)) /* relaxed: a fiber started late ends by itself */
         return -ECANCELED;
+    int rc = runtime == NULL ? weft__runtime_shared(&runtime) : 0;
+    if (rc != 0)
+        return rc;
     started *self = weft__hook_block_get(TASK_OFFSET + type->task_bytes);
     if (self == NULL)
         return -ENOMEM;
@@ -389,6 +401,6 @@ int weft__go(weft_scope *scope, const weft_site *site, const void *args)
     self->site = site;
     memcpy((char *)task_of(self) + type->args_offset, args, type->args_bytes);
     weft__scope_join(scope);
-    weft__submit(scope->runtime_, &self->item, &started_type);
+    weft__submit(runtime, &self->item, &started_type);
     return 0;
 }

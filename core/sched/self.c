@@ -25,6 +25,9 @@ _Thread_local weft__lane *weft__self = &stranger;
 /* The lane of a thread that is no worker. */
 static _Thread_local weft__lane plain_lane;
 
+/* The scope that it is in. */
+static _Thread_local struct weft_scope *plain_scope;
+
 /* weft__local_get() of a thread that is no worker. */
 static _Thread_local void *plain_local;
 
@@ -46,6 +49,16 @@ WEFT__NOINLINE void weft__worker_bind_thread(weft__worker *worker)
 WEFT__NOINLINE void weft__worker_unbind_thread(void)
 {
     weft__self = &plain_lane;
+}
+
+WEFT__NOINLINE struct weft_scope *weft__thread_scope(void)
+{
+    return plain_scope;
+}
+
+WEFT__NOINLINE void weft__thread_set_scope(struct weft_scope *scope)
+{
+    plain_scope = scope;
 }
 
 WEFT__NOINLINE void *weft__local_get(void)

@@ -12,7 +12,7 @@
  *     idle.c     search, sleep, wake, watch the clock   runtime.c create, run, destroy
  *     thread.c   threads that play workers, regions     fork.c    what a forked child may do
  *     blocks.c   memory for what begins and ends often  spin.h    a lock for a few instructions
- *     overflow.c who ran off its stack */
+ *     overflow.c who ran off its stack                  shared.c  the runtime of plain threads */
 #ifndef WEFT_SCHED_WORKER_H
 #define WEFT_SCHED_WORKER_H
 
@@ -161,6 +161,10 @@ WEFT__INLINE weft__worker *weft__worker_self(void)
 /* The calling thread plays the worker from now on; and no longer. */
 void weft__worker_bind_thread(weft__worker *worker);
 void weft__worker_unbind_thread(void);
+
+/* The innermost scope that the calling plain thread has opened, or NULL. */
+struct weft_scope *weft__thread_scope(void);
+void weft__thread_set_scope(struct weft_scope *scope);
 
 /* A pointer that belongs to the calling fiber, or plain thread; NULL at first. The layer above
  * keeps there what it runs; it sets it back before the task ends. The place itself is another one
@@ -363,6 +367,13 @@ void weft__threads_free(weft_runtime *runtime);
 /* Counts the forks that lie between this process and the one that loaded weft. */
 uint64_t weft__fork_count(void);
 void weft__fork_register(void);
+
+/* ---- shared.c ---- */
+
+/* The runtime that plain threads share; the first call starts it. 0, or as weft_runtime_create().
+ */
+int weft__runtime_shared(weft_runtime **out) WEFT_NODISCARD;
+int weft__runtime_is_shared(const weft_runtime *runtime);
 
 /* ---- overflow.c ---- */
 

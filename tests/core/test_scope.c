@@ -10,6 +10,8 @@
 #include <weft/fiber.h>
 #include <weft/local.h>
 
+#include "alloc.h"
+
 /* What the fibers of a test have to say: how many came here, and with what code. */
 typedef struct tally {
     int count;
@@ -30,6 +32,14 @@ WEFT_FIBER(count_one, tally *, self)
 WEFT_FIBER(sleep_for, tally *, self, int64_t, distance)
 {
     note(self, weft_sleep(weft_in(distance)));
+}
+
+/* What a scope does is the same wherever its owner runs, as long as the owner itself does not wait
+ * for anything else. */
+static void everywhere(int (*check)(void *arg), void *arg)
+{
+    in_thread(check, arg);
+    on_workers(check, arg);
 }
 
 /* ---- starting and ending -------------------------------------------------------------------- */
@@ -53,7 +63,7 @@ static int check_all_end(void *arg)
 static void test_a_scope_waits_for_all_its_fibers(void **state)
 {
     (void)state;
-    on_workers(check_all_end, NULL);
+    everywhere(check_all_end, NULL);
 }
 
 WEFT_FIBER(grow, weft_scope *, scope, tally *, self, int, depth)
@@ -80,7 +90,7 @@ static int check_from_within(void *arg)
 static void test_a_fiber_starts_others_in_its_scope(void **state)
 {
     (void)state;
-    on_workers(check_from_within, NULL);
+    everywhere(check_from_within, NULL);
 }
 
 /* ---- fibers that the scope's owner runs itself ---------------------------------------------- */
@@ -130,7 +140,7 @@ static int check_own_locals(void *arg)
 static void test_a_fiber_run_by_the_owner_has_values_of_its_own(void **state)
 {
     (void)state;
-    on_workers(check_own_locals, NULL);
+    everywhere(check_own_locals, NULL);
 }
 
 /* Each scope ends inside the one fiber of the scope around it: one stack would not do. */
@@ -196,7 +206,7 @@ static int check_from_thread(void *arg)
 static void test_a_plain_thread_starts_fibers(void **state)
 {
     (void)state;
-    on_workers(check_from_thread, NULL);
+    everywhere(check_from_thread, NULL);
 }
 
 static int leave_early(tally *seen)
@@ -231,7 +241,7 @@ static int check_leave_early(void *arg)
 static void test_leaving_early_cancels_and_waits(void **state)
 {
     (void)state;
-    on_workers(check_leave_early, NULL);
+    everywhere(check_leave_early, NULL);
 }
 
 /* ---- cancelling ----------------------------------------------------------------------------- */
@@ -347,7 +357,7 @@ static int check_shield(void *arg)
 static void test_a_shield_keeps_cancellation_out(void **state)
 {
     (void)state;
-    on_workers(check_shield, NULL);
+    everywhere(check_shield, NULL);
 }
 
 static int check_deadline(void *arg)
@@ -412,7 +422,7 @@ static int check_failure(void *arg)
 static void test_the_first_failure_cancels_the_others(void **state)
 {
     (void)state;
-    on_workers(check_failure, NULL);
+    everywhere(check_failure, NULL);
 }
 
 /* ---- races ---------------------------------------------------------------------------------- */
@@ -523,19 +533,142 @@ static void test_fibers_that_yield_starve_nobody(void **state)
     on_workers(check_starvation, NULL);
 }
 
-/* ---- limits --------------------------------------------------------------------------------- */
+/* ---- plain threads -------------------------------------------------------------------------- */
 
-static void test_outside_a_runtime_nothing_can_be_started(void **state)
+static void test_outside_all_scopes(void **state)
 {
     (void)state;
-    tally seen = {0};
-    int rc = 0;
-    weft_scope(group) rc = weft_go(&group, count_one, &seen);
-    assert_int_equal(rc, -EINVAL);
-    assert_int_equal(seen.count, 0);
     assert_null(weft_current_scope());
     assert_int_equal(weft_cancel_requested(), 0);
     assert_int_equal(weft_sleep(weft_in(WEFT_MSEC)), 0);
+}
+
+/* Its scopes nest: who cancels the outer one reaches what runs in the inner ones, and whoever asks;
+ * but not the thread's own calls. */
+static int check_thread_cancels(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 20; i++) {
+        tally seen = {0};
+        weft_scope(outer)
+        {
+            weft_scope(inner)
+            {
+                CHECK(weft_current_scope() == &inner);
+                CHECK(weft_cancel_requested() == 0);
+                for (int j = 0; j < 5; j++)
+                    CHECK(weft_go(&inner, sleep_deeper, &seen, 3) == 0);
+                CHECK(weft_go(&outer, cancel_later, &outer, &seen) == 0);
+            }
+            CHECK(weft_current_scope() == &outer);
+            CHECK(weft_cancel_requested() == -ECANCELED);
+            CHECK(weft_go(&outer, count_one, &seen) == -ECANCELED);
+            CHECK(weft_sleep(weft_in(WEFT_USEC)) == 0);
+        }
+        CHECK(seen.codes[1] == seen.count && seen.count >= 5);
+        CHECK(weft_current_scope() == NULL);
+    }
+    return 0;
+}
+
+static int check_thread_deadline(void *arg)
+{
+    (void)arg;
+    tally seen = {0};
+    int64_t end = weft_in(20 * WEFT_MSEC);
+    weft_deadline(end)
+    {
+        weft_scope(inner) CHECK(weft_go(&inner, sleep_for, &seen, 100 * WEFT_SEC) == 0);
+        CHECK(weft_now() >= end);
+        CHECK(weft_cancel_requested() == -ETIMEDOUT);
+        weft_shield CHECK(weft_cancel_requested() == 0);
+    }
+    CHECK(seen.codes[2] == 1);
+    return 0;
+}
+
+static void test_scopes_of_a_plain_thread_nest(void **state)
+{
+    (void)state;
+    in_thread(check_thread_cancels, NULL);
+    in_thread(check_thread_deadline, NULL);
+}
+
+static void *own_scopes(void *arg)
+{
+    int *line = arg;
+    for (int i = 0; i < 5 && *line == 0; i++)
+        *line = i % 2 == 0 ? check_from_within(NULL) : check_failure(NULL);
+    return NULL;
+}
+
+static void test_threads_have_scopes_of_their_own(void **state)
+{
+    enum { THREADS = 6 };
+    (void)state;
+    pthread_t threads[THREADS];
+    int lines[THREADS] = {0};
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, own_scopes, &lines[i]), 0);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(lines[i], 0);
+    }
+}
+
+/* Several threads want the first workers at the same time; a forked child wants its own. */
+static int start_in_child(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        pthread_t threads[3];
+        int lines[3] = {0};
+        for (int j = 0; j < 3; j++)
+            CHECK(pthread_create(&threads[j], NULL, own_scopes, &lines[j]) == 0);
+        for (int j = 0; j < 3; j++) {
+            CHECK(pthread_join(threads[j], NULL) == 0);
+            CHECK(lines[j] == 0);
+        }
+    }
+    return 0;
+}
+
+/* Whatever is refused while the first fiber is started, the next one finds workers. */
+static int start_with_faults(void *arg)
+{
+    tally seen = {0};
+    int refusals = 0;
+    int rc;
+    (void)arg;
+    weft_scope(group)
+    {
+        do {
+            weft__fault_arm(refusals);
+            rc = weft_go(&group, count_one, &seen);
+            weft__fault_arm(-1);
+            CHECK(rc == 0 || rc == -ENOMEM || rc == -EAGAIN);
+            refusals += rc != 0;
+        } while (rc != 0);
+    }
+    CHECK(seen.count == 1);
+    CHECK(refusals >= 5);
+    return 0;
+}
+
+static void check_in_child(int (*body)(void *arg))
+{
+    child_end end = in_child(body, NULL);
+    if (end.status != 0)
+        fail_msg("status %d: %s", end.status, end.errors);
+}
+
+static void test_the_first_workers(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        skip(); /* they would rather not be forked */
+    check_in_child(start_in_child);
+    check_in_child(start_with_faults);
 }
 
 int main(void)
@@ -555,7 +688,10 @@ int main(void)
         cmocka_unit_test(test_cancelling_races_with_waits),
         cmocka_unit_test(test_yield_goes_round),
         cmocka_unit_test(test_fibers_that_yield_starve_nobody),
-        cmocka_unit_test(test_outside_a_runtime_nothing_can_be_started),
+        cmocka_unit_test(test_outside_all_scopes),
+        cmocka_unit_test(test_scopes_of_a_plain_thread_nest),
+        cmocka_unit_test(test_threads_have_scopes_of_their_own),
+        cmocka_unit_test(test_the_first_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

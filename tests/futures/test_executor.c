@@ -471,12 +471,9 @@ static int check_scope(void *arg)
 static void test_a_scope_cancels_what_was_submitted_in_it(void **state)
 {
     (void)state;
-    for (unsigned workers = 1; workers <= 3; workers++) {
-        weft_config config = {.workers = workers};
-        int line = weft_run(check_scope, NULL, &config);
-        if (line != 0)
-            fail_msg("line %d fails with %u workers", line, workers);
-    }
+    in_thread(check_scope, NULL);
+    for (unsigned workers = 1; workers <= 3; workers++)
+        on_count(workers, check_scope, NULL);
 }
 
 /* ---- fork ------------------------------------------------------------------------------------ */

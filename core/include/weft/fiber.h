@@ -21,6 +21,10 @@
  * still succeeds. A scope may have a deadline, with which such calls return -ETIMEDOUT. Calls that
  * cannot fail (a join, weft_mutex_lock()) wait on. Clean-up that must wait runs in weft_shield.
  *
+ * A plain thread may open scopes as well. What is started in them runs on the workers that plain
+ * threads share, and is cancelled, or runs out of time, as anywhere. The thread itself is not: its
+ * own calls wait until their own deadlines; weft_cancel_requested() tells it.
+ *
  * Related: trio's nurseries and cancel scopes, libdill's bundles, asyncio.TaskGroup. */
 #ifndef WEFT_FIBER_H
 #define WEFT_FIBER_H
@@ -43,7 +47,7 @@ struct weft_scope {
     uint32_t is_enrolled_; /* in the parent's list; that is guarded by the parent's lock */
     int failure_;          /* code of the first failure, or 0 */
     uint64_t alive_;       /* fibers that have not ended, and the owner */
-    void *runtime_;        /* where its fibers run */
+    void *runtime_;        /* where its fibers run; NULL: the one that plain threads share */
     void *members_; /* fibers that have waited in it: those that may have to be interrupted */
     weft_scope *children_; /* scopes within in which somebody has waited */
     weft_scope *next_;     /* in the parent's list */
@@ -104,11 +108,11 @@ struct weft_scope {
  * Start `name(arguments ...)` as a fiber in `scope`; `name` was defined by WEFT_FIBER or WEFT_TASK.
  * Arguments are copied. They may be named: weft_go(&group, greet, .name = "a").
  *
- * Returns         0; -ECANCELED the scope is cancelled; -EINVAL the scope was opened by a plain
- *                 thread, which has no workers; -ENOMEM
+ * Returns         0; -ECANCELED the scope is cancelled; -ENOMEM; -EAGAIN the scope is a plain
+ *                 thread's, and the workers that those share cannot be started
  * Context         any thread or fiber, while the scope is open
  * Order           what the caller did before happens-before the fiber
- * Progress        lock-free
+ * Progress        lock-free; in a plain thread's scope the first call may start workers
  */
 #define weft_go(scope, ...) WEFT__CAT(WEFT__GO, WEFT__MANY(__VA_ARGS__))(scope, __VA_ARGS__)
 #define WEFT__GO1(scope, name) WEFT__GO(scope, name, 0)
@@ -147,7 +151,7 @@ WEFT_API weft_scope *weft_current_scope(void);
  * cancelled, or its deadline has passed. For long computations between two waits.
  *
  * Returns         0; -ECANCELED; -ETIMEDOUT
- * Context         any; 0 in a plain thread without scopes
+ * Context         any; 0 outside all scopes
  * Progress        wait-free
  */
 WEFT_API int weft_cancel_requested(void);

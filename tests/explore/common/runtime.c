@@ -37,6 +37,7 @@ static unsigned thread_count;
 /* Thread-local, with a thread's number for the thread. */
 static weft__lane *bound[ACTORS];
 static weft__lane plain_lanes[ACTORS];
+static weft_scope *plain_scopes[ACTORS];
 static int64_t clocks[ACTORS];
 static int errnos[ACTORS];
 
@@ -46,6 +47,7 @@ void runtime_reset(unsigned workers)
     memset(threads, 0, sizeof threads);
     memset(bound, 0, sizeof bound);
     memset(plain_lanes, 0, sizeof plain_lanes);
+    memset(plain_scopes, 0, sizeof plain_scopes);
     memset(clocks, 0, sizeof clocks);
     thread_count = 0;
     worker_count = workers;
@@ -207,6 +209,22 @@ void weft__worker_bind_thread(weft__worker *worker)
 void weft__worker_unbind_thread(void)
 {
     bound[explore_self()] = NULL;
+}
+
+weft_scope *weft__thread_scope(void)
+{
+    return plain_scopes[explore_self()];
+}
+
+void weft__thread_set_scope(weft_scope *scope)
+{
+    plain_scopes[explore_self()] = scope;
+}
+
+int weft__runtime_shared(weft_runtime **out)
+{
+    *out = runtime;
+    return 0;
 }
 
 /* ---- fibers ---------------------------------------------------------------------------------- */

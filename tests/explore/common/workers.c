@@ -3,6 +3,7 @@
 #include "common/workers.h"
 
 #include "fiber/local.h"
+#include "fiber/scope.h"
 
 #include <sched.h>
 #include <string.h>
@@ -16,6 +17,7 @@ static weft__fiber spare;
 static uint32_t resumed[WORKERS_MAX];
 static unsigned victims[WORKERS_MAX][WORKERS_MAX];
 static weft__lane plain_lanes[EXPLORE_THREADS_MAX + 1];
+static weft_scope *plain_scopes[EXPLORE_THREADS_MAX + 1];
 static int64_t clocks[EXPLORE_THREADS_MAX + 1];
 static int errnos[EXPLORE_THREADS_MAX + 1];
 
@@ -45,6 +47,7 @@ void workers_prepare(unsigned count)
     memset(fibers, 0, sizeof fibers);
     memset(resumed, 0, sizeof resumed);
     memset(plain_lanes, 0, sizeof plain_lanes);
+    memset(plain_scopes, 0, sizeof plain_scopes);
     memset(clocks, 0, sizeof clocks);
     weft__injector_init(&workers_runtime.injector);
     workers_runtime.workers = workers;
@@ -64,7 +67,7 @@ void workers_finish(void)
     }
 }
 
-/* ---- what self.c and loop.c provide ---------------------------------------------------------- */
+/* ---- what self.c, shared.c and loop.c provide ------------------------------------------------ */
 
 weft__lane *weft__lane_get(void)
 {
@@ -80,6 +83,22 @@ void weft__worker_bind_thread(weft__worker *worker)
 
 void weft__worker_unbind_thread(void)
 {
+}
+
+weft_scope *weft__thread_scope(void)
+{
+    return plain_scopes[explore_self()];
+}
+
+void weft__thread_set_scope(weft_scope *scope)
+{
+    plain_scopes[explore_self()] = scope;
+}
+
+int weft__runtime_shared(weft_runtime **out)
+{
+    *out = &workers_runtime;
+    return 0;
 }
 
 weft__fiber *weft__worker_choose(weft__worker *worker)

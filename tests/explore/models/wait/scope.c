@@ -203,3 +203,54 @@ EXPLORE_MODEL(scope_end) = {
     .preemptions = 3,
     .stale = 2,
 };
+
+/* ---- a plain thread's scopes ----------------------------------------------------------------- */
+
+/* Thread 2 owns both; a fiber waits in the inner one, and thread 1 cancels from the outer one. */
+static void prepare_plain(void)
+{
+    workers_prepare(2);
+    outer = make_scope(NULL);
+    inner = make_scope(outer);
+    workers[0].current->scope = NULL;
+    sums[0] = 0;
+    weft__scope_join(outer);
+    weft__scope_join(inner);
+}
+
+static void plain_owner(void)
+{
+    weft__thread_set_scope(inner);
+    explore_check(weft_current_scope() == inner);
+    leave(inner);
+    explore_check(sums[0] == 1);
+    leave(outer);
+    explore_check(weft_current_scope() == NULL);
+}
+
+static void guest(void)
+{
+    explore_check(weft__scope_visit(inner));
+    wait_in_vain();
+    explore_check(weft_cancel_requested() == -ECANCELED);
+    sums[0]++;
+    weft__scope_unvisit();
+    weft__scope_quit(inner);
+}
+
+static void cancelling_guest(void)
+{
+    weft_cancel_scope(outer);
+    run_own();
+    weft__scope_quit(outer);
+    run_own();
+}
+
+EXPLORE_MODEL(scope_plain) = {
+    .name = "scope.plain",
+    .prepare = prepare_plain,
+    .threads = {guest, cancelling_guest, plain_owner},
+    .finish = workers_finish,
+    .preemptions = 1,
+    .stale = 1,
+};
