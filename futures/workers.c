@@ -271,7 +271,8 @@ static void run_item(weft_task *item)
 {
     weft_future *future = weft__future_of_item(item);
     pool *self = pool_of(future->executor);
-    own_worker(self)->current->running = future->site->type;
+    weft__store_relaxed(&own_worker(self)->current->running,
+                        future->site->type); /* relaxed: for dumps */
     if (self->queue_max != 0)
         quit_queue(self);
     if (WEFT__UNLIKELY(weft__load_relaxed(&self->is_cancelling))) /* relaxed: sooner or later */
@@ -291,7 +292,7 @@ int weft__workers_take_back(weft_future *future)
     const weft_task_type *running = worker->current->running;
     weft__fiber *fiber = worker->current;
     run_item(&future->head);
-    fiber->running = running;
+    weft__store_relaxed(&fiber->running, running); /* relaxed: as in run_item() */
     return 1;
 }
 
