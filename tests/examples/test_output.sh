@@ -43,8 +43,10 @@ prints life_cycle <<'END'
 new: a function and its arguments
 ready: no worker has taken it yet
 running: it has come to the door
-waiting: for the key; on its worker another task has run: 42
-running again: the key is there
+waiting for a future: its worker is free
+  and has run another task: 42
+ready again: the key is there, the worker busy
+running again: it has the key
 ended: its result is 7
 END
 
