@@ -38,25 +38,12 @@ static gate gate_new(void)
     return at;
 }
 
-static void gate_open(gate *at)
-{
-    assert_int_equal(weft_set_result(at->open, &(int){0}), 0);
-}
-
 static void gate_free(gate *at)
 {
     (void)weft_set_result(at->entered, &(int){0}); /* a promise has to be kept */
     (void)weft_set_result(at->open, &(int){0});
     weft_release(at->entered);
     weft_release(at->open);
-}
-
-/* A pass that runs. */
-static pass_future occupy(weft_executor *pool, gate *at)
-{
-    pass_future f = weft_submit(pool, pass, at);
-    assert_int_equal(weft_result(at->entered, NULL, WEFT_FOREVER), 0);
-    return f;
 }
 
 /* Keeps its thread: nothing else runs on a pool of one worker. */
@@ -302,60 +289,122 @@ static void test_waiting_for_room_ends_with_the_scope(void **state)
 
 /* ---- shutdown -------------------------------------------------------------------------------- */
 
-enum { BLOCKED = 1, RUNNING = 2, PENDING = 4 };
+enum { BLOCKED = 1, RUNNING = 2, PENDING = 4, STATES = 8 };
 
-/* A pool of one worker with work in each of the states of `mask` is shut down. */
-static void shut_down(int mask, unsigned flags, int is_waiting)
+/* A pool with work in each of the states of `mask` is shut down, by a plain thread, a fiber of
+ * another runtime, or a task of its own. */
+typedef struct ending {
+    weft_executor *pool;
+    int is_own; /* the task is one of the pool's */
+    int mask;
+    unsigned flags;
+    int is_waiting;
+    gate at;
+    uint32_t word;
+    pass_future blocked;
+    hold_future running;
+    answer_future pending;
+} ending;
+
+static int begin_work(ending *self)
 {
-    weft_executor *pool = pool_new(1, 0, WEFT_FULL_WAIT);
-    gate at = gate_new();
-    uint32_t word = 0;
-    pass_future blocked = {NULL};
-    hold_future running = {NULL};
-    answer_future pending = {NULL};
-    int value = 0;
-    if (mask & BLOCKED)
-        blocked = occupy(pool, &at);
-    if (mask & RUNNING)
-        running = hold_worker(pool, &word);
-    if (mask & PENDING)
-        pending = weft_submit(pool, answer, 4);
-
-    int is_busy = (mask & (BLOCKED | RUNNING)) != 0;
-    int rc = weft_executor_shutdown(pool, flags, is_waiting ? weft_in(WEFT_MSEC) : WEFT_POLL);
-    if (is_busy)
-        assert_int_equal(rc, -ETIMEDOUT);
-    else
-        assert_true(rc == 0 || rc == -ETIMEDOUT);
-    answer_future refused = weft_submit(pool, answer, 5);
-    assert_int_equal(weft_await(refused, NULL, WEFT_POLL), -EPIPE);
-    if ((mask & PENDING) && (mask & RUNNING))
-        assert_int_equal(weft_cancelled(pending), flags == WEFT_CANCEL_PENDING); /* at once */
-    weft__store_release(&word, 2);
-    if (mask & BLOCKED)
-        gate_open(&at);
-    assert_int_equal(weft_executor_shutdown(pool, flags, WEFT_FOREVER), 0);
-    assert_int_equal(weft_executor_shutdown(pool, 0, WEFT_POLL), 0);
-    if (mask & BLOCKED)
-        assert_int_equal(weft_await(blocked, &value, WEFT_POLL), 0);
-    if (mask & RUNNING)
-        assert_int_equal(weft_await(running, &value, WEFT_POLL), 0);
-    if (mask & PENDING) {
-        rc = weft_await(pending, &value, WEFT_POLL);
-        assert_true(rc == 0 ? value == 4 : rc == -ECANCELED && flags == WEFT_CANCEL_PENDING);
+    self->at = gate_new();
+    self->word = 0;
+    if (self->mask & BLOCKED) {
+        self->blocked = weft_submit(self->pool, pass, &self->at);
+        CHECK(weft_result(self->at.entered, NULL, WEFT_FOREVER) == 0);
     }
-    gate_free(&at);
-    assert_int_equal(weft_pool_destroy(pool), 0);
+    if (self->mask & RUNNING)
+        self->running = hold_worker(self->pool, &self->word);
+    if (self->mask & PENDING)
+        self->pending = weft_submit(self->pool, answer, 4);
+    return 0;
 }
 
-static void test_shutdown_with_work_in_every_state(void **state)
+static int shut_down_first(const ending *self)
+{
+    int is_busy = self->is_own || (self->mask & (BLOCKED | RUNNING)) != 0;
+    int64_t deadline = self->is_waiting ? weft_in(WEFT_MSEC) : WEFT_POLL;
+    int rc = weft_executor_shutdown(self->pool, self->flags, deadline);
+    if (self->is_own && self->is_waiting) {
+        CHECK(rc == -EDEADLK);
+        rc = weft_executor_shutdown(self->pool, self->flags, WEFT_POLL);
+    }
+    CHECK(rc == -ETIMEDOUT || (rc == 0 && !is_busy));
+    answer_future refused = weft_submit(self->pool, answer, 5);
+    CHECK(weft_await(refused, NULL, WEFT_POLL) == -EPIPE);
+    if ((self->mask & PENDING) && (self->mask & RUNNING)) /* at once */
+        CHECK(weft_cancelled(self->pending) == (self->flags == WEFT_CANCEL_PENDING));
+    return 0;
+}
+
+static int end_work(ending *self)
+{
+    int value = 0;
+    weft__store_release(&self->word, 2);
+    (void)weft_set_result(self->at.open, &(int){0});
+    if (!self->is_own) {
+        CHECK(weft_executor_shutdown(self->pool, self->flags, WEFT_FOREVER) == 0);
+        CHECK(weft_executor_shutdown(self->pool, 0, WEFT_POLL) == 0);
+    }
+    int64_t deadline = self->is_own ? WEFT_FOREVER : WEFT_POLL;
+    if (self->mask & BLOCKED)
+        CHECK(weft_await(self->blocked, &value, deadline) == 0);
+    if (self->mask & RUNNING)
+        CHECK(weft_await(self->running, &value, deadline) == 0);
+    if (self->mask & PENDING) {
+        int rc = weft_await(self->pending, &value, deadline);
+        CHECK(rc == 0 ? value == 4 : rc == -ECANCELED && self->flags == WEFT_CANCEL_PENDING);
+    }
+    gate_free(&self->at);
+    return 0;
+}
+
+static int check_ending(void *arg)
+{
+    ending *self = arg;
+    CHECK_CALL(begin_work(self));
+    CHECK_CALL(shut_down_first(self));
+    return end_work(self);
+}
+
+WEFT_TASK(int, end_from_inside, ending *, self)
+{
+    return check_ending(self);
+}
+
+static int check_own_ending(ending *self)
+{
+    int line = __LINE__;
+    self->is_own = 1;
+    end_from_inside_future f = weft_submit(self->pool, end_from_inside, self);
+    CHECK(weft_await(f, &line, WEFT_FOREVER) == 0);
+    return line;
+}
+
+enum { THREAD, STRANGER, OWN, CONTEXTS };
+
+static void shut_down_from(int context, ending self)
+{
+    static const weft_config config = {.workers = 1};
+    self.pool = pool_new(context == OWN ? 2 : 1, 0, WEFT_FULL_WAIT);
+    int line = context == THREAD     ? check_ending(&self)
+               : context == STRANGER ? weft_run(check_ending, &self, &config)
+                                     : check_own_ending(&self);
+    if (line != 0)
+        fail_msg("line %d fails in context %d, states %d", line, context, self.mask);
+    assert_int_equal(weft_pool_destroy(self.pool), 0);
+}
+
+static void test_shutdown_with_work_in_every_state_from_everywhere(void **state)
 {
     (void)state;
-    for (int mask = 0; mask < 8; mask++)
-        for (int is_waiting = 0; is_waiting < 2; is_waiting++) {
-            shut_down(mask, 0, is_waiting);
-            shut_down(mask, WEFT_CANCEL_PENDING, is_waiting);
-        }
+    for (int context = 0; context < CONTEXTS; context++)
+        for (int mask = 0; mask < STATES; mask++)
+            for (int is_waiting = 0; is_waiting < 2; is_waiting++)
+                for (unsigned flags = 0; flags <= WEFT_CANCEL_PENDING; flags++)
+                    shut_down_from(
+                        context, (ending){.mask = mask, .flags = flags, .is_waiting = is_waiting});
 }
 
 typedef struct inside {
@@ -531,7 +580,7 @@ int main(void)
         cmocka_unit_test(test_full_queue_makes_threads_wait),
         cmocka_unit_test(test_tasks_of_a_full_pool_park_and_get_through),
         cmocka_unit_test(test_waiting_for_room_ends_with_the_scope),
-        cmocka_unit_test(test_shutdown_with_work_in_every_state),
+        cmocka_unit_test(test_shutdown_with_work_in_every_state_from_everywhere),
         cmocka_unit_test(test_shutdown_from_inside_a_task),
         cmocka_unit_test(test_destroying_at_any_moment_ends_everything),
         cmocka_unit_test(test_a_scope_cancels_what_was_submitted_in_it),
