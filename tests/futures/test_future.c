@@ -5,7 +5,11 @@
  * state at leisure; a last group runs the same on real workers, from inside and outside. */
 #include "manual.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
+
+#include <weft/atomic.h>
 
 WEFT_TASK(int, answer, int, value)
 {
@@ -410,6 +414,60 @@ static void test_callbacks_run_once_each_in_order_with_the_future(void **state)
     weft_release(f);
 }
 
+/* In the thread that completes the future, and at once if that has happened. */
+static void note_thread(weft_future *future, void *arg)
+{
+    (void)future;
+    *(pthread_t *)arg = pthread_self();
+}
+
+static void *run_next(void *arg)
+{
+    manual_run(arg);
+    return NULL;
+}
+
+static void test_callbacks_run_in_the_thread_that_completes(void **state)
+{
+    (void)state;
+    manual queue = manual_new();
+    pthread_t thread;
+    pthread_t seen[2];
+    answer_future f = weft_submit(&queue.base, answer, 4);
+    assert_int_equal(weft_on_done(f, note_thread, &seen[0]), 0);
+    assert_int_equal(pthread_create(&thread, NULL, run_next, &queue), 0);
+    assert_int_equal(weft_result(f, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_on_done(f, note_thread, &seen[1]), 0);
+    pthread_t completer = thread;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(pthread_equal(seen[0], completer));
+    assert_true(pthread_equal(seen[1], pthread_self()));
+    weft_release(f);
+}
+
+/* Whoever waits goes on, however long callbacks take. */
+static void wait_for_release(weft_future *future, void *arg)
+{
+    (void)future;
+    while (weft__load_acquire((uint32_t *)arg) == 0)
+        (void)sched_yield();
+}
+
+static void test_waiters_are_told_before_callbacks_run(void **state)
+{
+    (void)state;
+    manual queue = manual_new();
+    pthread_t thread;
+    uint32_t is_told = 0;
+    answer_future f = weft_submit(&queue.base, answer, 4);
+    assert_int_equal(weft_on_done(f, wait_for_release, &is_told), 0);
+    assert_int_equal(pthread_create(&thread, NULL, run_next, &queue), 0);
+    assert_int_equal(weft_result(f, NULL, WEFT_FOREVER), 0);
+    weft__store_release(&is_told, 1);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    weft_release(f);
+}
+
 static void test_callback_added_late_runs_at_once(void **state)
 {
     (void)state;
@@ -639,6 +697,8 @@ int main(void)
         cmocka_unit_test(test_a_second_error_replaces_the_first),
         cmocka_unit_test(test_codes_of_either_sign_are_errors),
         cmocka_unit_test(test_callbacks_run_once_each_in_order_with_the_future),
+        cmocka_unit_test(test_callbacks_run_in_the_thread_that_completes),
+        cmocka_unit_test(test_waiters_are_told_before_callbacks_run),
         cmocka_unit_test(test_callback_added_late_runs_at_once),
         cmocka_unit_test(test_callback_that_fails_does_not_stop_the_others),
         cmocka_unit_test(test_callback_runs_when_no_handle_is_left),

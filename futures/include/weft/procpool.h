@@ -14,7 +14,8 @@
  * The same tasks and the same futures as on workers; what changes is what a task can reach. It runs
  * in a process that began like a program: globals have their first values, whatever the initializer
  * did to them, and a pointer from the submitting process points nowhere. Arguments and result are
- * copied as bytes, of any size that a struct can have.
+ * copied as bytes, of any size that a struct can have. So is the message of weft_fail(), up to 224
+ * bytes of it.
  *
  * A worker process that dies, by kill -9, a crash or exit(), fails the one task that it ran, with
  * -EOWNERDEAD and a message that tells how it ended; it is replaced and all else goes on. A task
