@@ -3,6 +3,7 @@
  *
  * Whatever is refused, each call answers as its comment says, the futures that exist end, and
  * nothing is left behind (the sanitizers' builds look). */
+#include "../core/process.h"
 #include "manual.h"
 
 #include <pthread.h>
@@ -102,6 +103,162 @@ static void test_every_allocation_of_every_call(void **state)
     assert_true(spoilt >=
                 8); /* four futures, a continuation, two combinations of three blocks ... */
     assert_int_equal(everything_with_fault(calls, &calls), 1);
+}
+
+/* ---- what needs no executor ------------------------------------------------------------------ */
+
+typedef WEFT_FUTURE_OF(int) int_future;
+
+/* Promises, kept, broken and cancelled. Returns whether all went well. */
+static int every_promise(void)
+{
+    int calls = 0;
+    int added = 0;
+    int value = 5;
+    int_future kept;
+    int_future broken;
+    int_future cancelled;
+    weft_promise(kept);
+    weft_promise(broken);
+    weft_promise(cancelled);
+    added += weft_on_done(cancelled, count_call, &calls) == 0;
+    int is_good = weft_set_result(kept, &value) == 0;
+    is_good &= weft_set_error(broken, -EIO, "%d", 5) == 0;
+    int was_cancelled = weft_cancel(cancelled) != 0;
+    is_good &= was_cancelled && weft_set_result(cancelled, &value) == -ECANCELED;
+    assert_int_equal(calls, added);
+    int rc = weft_await(kept, &value, WEFT_POLL);
+    assert_true(is_fine(rc) && (rc != 0 || value == 5));
+    rc = weft_await(broken, &value, WEFT_POLL);
+    assert_true(rc == -EIO || rc == -ENOMEM);
+    rc = weft_await(cancelled, &value, WEFT_POLL);
+    assert_int_equal(rc, was_cancelled ? -ECANCELED : -ENOMEM);
+    return is_good;
+}
+
+/* The first to end, of whom one is cancelled with the race; and more than fit into an iteration's
+ * own memory, one by one. */
+static int every_choice(void)
+{
+    enum { MANY = 300 };
+    static answer_future f[MANY];
+    manual queue = manual_new();
+    size_t index = 0;
+    int is_good = 1;
+    int rc;
+    for (int i = 0; i < MANY; i++)
+        f[i] = weft_submit(i < 2 ? &queue.base : weft_inline(), answer, i);
+    weft_index_future race = weft_race(f, 2);
+    weft_index_future other = weft_race(f, 1);
+    is_good &= weft_cancel(other) && queue.count == 2;
+    while (queue.first < queue.count)
+        manual_run(&queue);
+    rc = weft_await(race, &index, WEFT_POLL);
+    assert_true(is_fine(rc));
+    is_good &= rc == 0;
+    weft_release(other);
+    size_t seen = 0;
+    weft_completed it;
+    weft_completed_open(&it, &f[0].h, MANY, WEFT_POLL);
+    while ((rc = weft_completed_next(&it, &index)) == 1)
+        seen++;
+    weft_completed_close(&it);
+    assert_true(rc == -ENOMEM || (rc == 0 && seen == MANY));
+    is_good &= rc == 0;
+    for (int i = 0; i < MANY; i++) {
+        rc = weft_await(f[i], NULL, WEFT_POLL);
+        assert_true(rc == -ENOMEM || rc == 0 || (i == 0 && rc == -ECANCELED));
+        is_good &= rc != -ENOMEM;
+    }
+    return is_good;
+}
+
+/* With the n-th allocation refused, for each n there is, something is amiss; without, nothing. */
+static void fail_each(int (*body)(void), int spoilt_min)
+{
+    int64_t calls = 1;
+    int spoilt = 0;
+    for (int64_t n = 0; n <= calls; n++) {
+        weft__fault_arm(n);
+        int is_good = body();
+        calls = weft__fault_calls();
+        weft__fault_arm(-1);
+        spoilt += !is_good;
+        assert_true(is_good || n < calls);
+    }
+    assert_true(spoilt >= spoilt_min);
+}
+
+static void test_promises_and_choices(void **state)
+{
+    (void)state;
+    fail_each(every_promise, 3);
+    fail_each(every_choice, 300);
+}
+
+/* ---- workers --------------------------------------------------------------------------------- */
+
+/* Workers may meet the fault as well: whatever it hits, all futures end. */
+static int check_with_workers(void *arg)
+{
+    enum { FUTURES = 8 };
+    int64_t calls = 1;
+    (void)arg;
+    for (int64_t n = 0; n < calls; n++) {
+        answer_future f[FUTURES];
+        weft__fault_arm(n);
+        for (int i = 0; i < FUTURES; i++)
+            f[i] = weft_submit(weft_workers(), answer, i == 2 ? -EIO : i);
+        add_future after = weft_then(weft_workers(), f[1], add, .what = 1);
+        ptrdiff_t ended = weft_wait(f, FUTURES, WEFT_ALL_COMPLETED, WEFT_FOREVER);
+        int rc = weft_await(after, NULL, WEFT_FOREVER);
+        calls = weft__fault_calls();
+        weft__fault_arm(-1);
+        CHECK(ended == FUTURES || ended == -ENOMEM);
+        if (rc == -ENOMEM && after.h != NULL) /* it was the wait that failed */
+            rc = weft_await(after, NULL, WEFT_FOREVER);
+        CHECK(is_fine(rc));
+        for (int i = 0; i < FUTURES; i++) {
+            rc = weft_await(f[i], NULL, WEFT_FOREVER);
+            CHECK(rc == -ENOMEM || rc == (i == 2 ? -EIO : 0));
+        }
+    }
+    return 0;
+}
+
+static void test_on_workers(void **state)
+{
+    (void)state;
+    on_every_count(check_with_workers, NULL);
+}
+
+static int start_shared_with_faults(void *arg)
+{
+    int refusals = 0;
+    int rc;
+    (void)arg;
+    do {
+        int64_t deadline = weft_in(LIVENESS_NS);
+        weft__fault_arm(refusals);
+        answer_future f = weft_submit(weft_workers(), answer, 1);
+        rc = weft_await(f, NULL, deadline);
+        weft__fault_arm(-1);
+        CHECK(is_fine(rc) || rc == -EAGAIN);
+        CHECK(f.h == NULL);
+        refusals += rc != 0;
+    } while (rc != 0);
+    CHECK(refusals >= 5);
+    return 0;
+}
+
+static void test_starting_the_shared_workers(void **state)
+{
+    (void)state;
+    if (SANITIZED)
+        skip(); /* they would rather not be forked */
+    child_end end = in_child(start_shared_with_faults, NULL);
+    if (end.status != 0)
+        fail_msg("status %d: %s", end.status, end.errors);
 }
 
 static void test_errors_keep_their_code(void **state)
@@ -263,6 +420,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_allocation_of_every_call),
+        cmocka_unit_test(test_promises_and_choices),
+        cmocka_unit_test(test_on_workers),
+        cmocka_unit_test(test_starting_the_shared_workers),
         cmocka_unit_test(test_errors_keep_their_code),
         cmocka_unit_test(test_a_second_waiter_without_memory),
         cmocka_unit_test(test_a_second_select_without_memory),

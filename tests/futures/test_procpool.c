@@ -717,6 +717,35 @@ static void test_every_step_of_create_may_fail(void **state)
     assert_int_equal(weft_procpool_destroy(pool), 0);
 }
 
+/* The n-th allocation of this process fails, whichever thread makes it: one future says so, or its
+ * message is lost, and the next tasks go on. */
+static void test_every_allocation_of_a_task_may_fail(void **state)
+{
+    weft_procpool *pool = create_of(1);
+    int64_t calls = 1;
+    (void)state;
+    for (int64_t n = 0; n < calls; n++) {
+        long sum = 3;
+        weft__fault_arm(n);
+        add_future f = weft_submit(of(pool), add, 1, 2);
+        refuse_future g = weft_submit(of(pool), refuse, 17);
+        add_future after = weft_then(of(pool), f, add, .b = 4);
+        int rc = weft_await(f, &sum, PATIENCE);
+        int of_refused = weft_await(g, NULL, PATIENCE);
+        int of_after = weft_await(after, NULL, PATIENCE);
+        calls = weft__fault_calls();
+        weft__fault_arm(-1);
+        if (rc == -ENOMEM && f.h != NULL) /* it was the wait that failed */
+            rc = weft_await(f, &sum, PATIENCE);
+        assert_true((rc == 0 || rc == -ENOMEM) && sum == 3);
+        assert_true(of_refused == -EDOM || of_refused == -ENOMEM);
+        assert_true(of_after == 0 || of_after == -ENOMEM);
+        assert_int_equal(sum_in(pool, 1, 2), 3);
+    }
+    assert_true(calls >= 4); /* three futures, an error */
+    assert_int_equal(weft_procpool_destroy(pool), 0);
+}
+
 /* A copy made by fork() cannot use its parent's pool. */
 static int use_in_copy(void *arg)
 {
@@ -768,6 +797,7 @@ int main(void)
         cmocka_unit_test(test_bad_configurations),
         cmocka_unit_test(test_nothing_is_left),
         cmocka_unit_test(test_every_step_of_create_may_fail),
+        cmocka_unit_test(test_every_allocation_of_a_task_may_fail),
         cmocka_unit_test(test_forked_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
