@@ -13,7 +13,8 @@
  * have to claim each other at once.
  *
  * Other sources, such as futures, are asked one after another afterwards. They become ready once
- * and stay so: it does no harm to hear of it late.
+ * and stay so: it does no harm to hear of it late. Time is one that needs no asking: the wait ends
+ * when the first case's time has come.
  *
  * Rejected: one channel BUSY at a time, and a claim that can be taken back while a partner is
  * sought. Selects that claim themselves meanwhile see each other as gone, back off, and try again:
@@ -269,6 +270,47 @@ static void disarm(const selection *self)
     }
 }
 
+/* ---- waiting: time --------------------------------------------------------------------------- */
+
+/* No source that fires: the wait itself ends by then. */
+
+static int64_t time_of(const weft_case *one)
+{
+    return (int64_t)(intptr_t)one->element_;
+}
+
+static int time_is_ready(weft_case *one)
+{
+    return time_of(one) != WEFT_FOREVER && time_of(one) <= weft_now();
+}
+
+static int time_is_armed(weft_case *one)
+{
+    (void)one;
+    return 0;
+}
+
+static int time_is_disarmed(weft_case *one)
+{
+    (void)one;
+    return 1;
+}
+
+const weft__case_hook weft__time_case = {time_is_ready, time_is_armed, time_is_disarmed};
+
+/* The case whose time comes first, before `deadline_ns`; NULL: there is none. */
+static weft_case *first_in_time(const selection *self, int64_t deadline_ns)
+{
+    weft_case *first = NULL;
+    for (size_t i = 0; i < self->count; i++) {
+        weft_case *one = in_turn(self, i);
+        if (one->hook_ == &weft__time_case &&
+            time_of(one) < (first != NULL ? time_of(first) : deadline_ns))
+            first = one;
+    }
+    return first;
+}
+
 /* ---- the whole ------------------------------------------------------------------------------- */
 
 /* Let one case come true, or have all of them know of us. The selection stays where it is until
@@ -300,8 +342,9 @@ static int conclude(const selection *self)
 static int wait_for_one(selection *self, int64_t deadline_ns)
 {
     weft__waiter waiter;
+    weft_case *timed = first_in_time(self, deadline_ns);
     order_channels(self);
-    int reason = weft__wait_until(&waiter, arrive, self, deadline_ns);
+    int reason = weft__wait_until(&waiter, arrive, self, timed ? time_of(timed) : deadline_ns);
     if (reason == 0)
         reason = self->failure;
     else if (!is_withdrawn(self)) {
@@ -311,6 +354,8 @@ static int wait_for_one(selection *self, int64_t deadline_ns)
     if (self->is_queued)
         leave_queues(self);
     disarm(self);
+    if (reason == -ETIMEDOUT && timed != NULL && time_is_ready(timed)) /* not a scope's deadline */
+        reason = !come_true(self, timed, 0);
     return reason != 0 ? reason : conclude(self);
 }
 

@@ -214,6 +214,49 @@ static void test_cancel(void **state)
     assert_int_equal(weft_run(check_cancel, NULL, &config), 0);
 }
 
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static int check_time(void *arg)
+{
+    weft_channel *channel = new_channel(1);
+    long value = 7;
+    long out = 0;
+    (void)arg;
+    int64_t soon = weft_in(2 * WEFT_MSEC);
+    weft_case cases[] = {WEFT_CASE_TIME(WEFT_FOREVER), WEFT_CASE_TIME(weft_in(100 * WEFT_SEC)),
+                         WEFT_CASE_TIME(soon), WEFT_CASE_POP(channel, &out)};
+    CHECK(weft_select(cases, 1, weft_in(WEFT_USEC)) == -ETIMEDOUT);
+    CHECK(weft_select(cases, 2, weft_in(WEFT_USEC)) == -ETIMEDOUT);
+    CHECK(weft_select(cases, 4, WEFT_FOREVER) == 2 && weft_now() >= soon);
+    CHECK(waiters_of(channel) == 0 && cases[2].result == 0);
+    CHECK(weft_select(cases, 4, WEFT_POLL) == 2); /* it has come, and stays so */
+    CHECK(weft_channel_push(channel, &value, WEFT_POLL) == 0);
+    cases[2] = (weft_case)WEFT_CASE_TIME(weft_in(100 * WEFT_SEC));
+    CHECK(weft_select(cases, 4, WEFT_FOREVER) == 3 && out == 7);
+    cases[1] = (weft_case)WEFT_CASE_TIME(weft_in(WEFT_MSEC));
+    CHECK(weft_select(cases, 4, weft_in(100 * WEFT_SEC)) == 1);
+    weft_channel_destroy(channel);
+    return 0;
+}
+
+/* A scope's deadline is not the case's time. */
+static int check_scopes_time(void *arg)
+{
+    (void)arg;
+    weft_case cases[] = {WEFT_CASE_TIME(weft_in(100 * WEFT_SEC))};
+    int index = 0;
+    weft_deadline(weft_in(WEFT_MSEC)) index = weft_select(cases, 1, WEFT_FOREVER);
+    CHECK(index == -ETIMEDOUT);
+    return 0;
+}
+
+static void test_time(void **state)
+{
+    (void)state;
+    on_every_count(check_time, NULL);
+    on_workers(check_scopes_time, NULL);
+}
+
 /* ---- other sources --------------------------------------------------------------------------- */
 
 /* Something that becomes ready once, after the manner of a future. */
@@ -512,7 +555,8 @@ int main(void)
         cmocka_unit_test(test_deadline),  cmocka_unit_test(test_desk),
         cmocka_unit_test(test_cancel),    cmocka_unit_test(test_other_sources),
         cmocka_unit_test(test_late_fire), cmocka_unit_test(test_a_source_that_cannot_be_waited_for),
-        cmocka_unit_test(test_plaza),     cmocka_unit_test(test_couple),
+        cmocka_unit_test(test_time),      cmocka_unit_test(test_plaza),
+        cmocka_unit_test(test_couple),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

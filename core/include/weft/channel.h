@@ -131,6 +131,16 @@ struct weft_case {
 #define WEFT_CASE_POP(channel, element) {NULL, (channel), (element), NULL, 0, 0, {0}}
 /* clang-format on */
 
+/* That it is `deadline_ns`, or later; never, if that is WEFT_FOREVER. Unlike the select's own
+ * deadline this is one thing among others that may happen. */
+#define WEFT_CASE_TIME(deadline_ns)                                                                \
+    {                                                                                              \
+        &weft__time_case, NULL, (void *)(intptr_t)(deadline_ns), NULL, 0, 0,                       \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
+
 /**
  * Wait until one of the cases can come true, and let it: exactly one, none on failure.
  *
@@ -153,6 +163,8 @@ struct weft_case {
  * Lifetime        the cases, and what they point to, must stay where they are until the return
  */
 WEFT_API WEFT_NODISCARD int weft_select(weft_case *cases, size_t count, int64_t deadline_ns);
+
+WEFT_API extern const weft__case_hook weft__time_case;
 
 /* For those who implement a hook: the case is ready. `one` must not be touched afterwards. */
 WEFT_API void weft__case_fire(weft_case *one);

@@ -346,3 +346,32 @@ EXPLORE_MODEL(select_refuse) = {.name = "select.refuse",
                                 .finish = finish,
                                 .preemptions = 2,
                                 .stale = 1};
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static void prepare_clock(void)
+{
+    prepare_promise();
+    threads_prepare(SOON); /* so that what is soon has come whenever somebody looks */
+}
+
+/* Whatever comes first. The clock is looked at twice before the wait ends, and says 3 then. */
+static void hope_in_time(void)
+{
+    uint64_t out = 0;
+    weft_case *cases = explore_alloc(3 * sizeof *cases);
+    cases[0] = (weft_case){.hook_ = &promise_hook, .source_ = &promise};
+    cases[1] = (weft_case)WEFT_CASE_POP(two, &out);
+    cases[2] = (weft_case)WEFT_CASE_TIME(3 * SOON);
+    int index = weft_select(cases, 3, WEFT_FOREVER);
+    explore_check(index >= 0 && (index == 1) == (out != 0));
+    popped[explore_self()] += out;
+    explore_free(cases);
+}
+
+EXPLORE_MODEL(select_time) = {.name = "select.time",
+                              .prepare = prepare_clock,
+                              .threads = {hope_in_time, keep_promise, push_to_two_soon},
+                              .finish = finish,
+                              .preemptions = 2,
+                              .stale = 1};

@@ -136,6 +136,9 @@ CLASSICS = [
     ("a select gives up without claiming itself", "core/sync/select.c",
      "    return weft__cas_relaxed(&self->claimed, &unclaimed, WITHDRAWN); "
      "/* relaxed: as any claim */\n", "    return unclaimed == 0;\n", ["select"]),
+    ("a select whose time has come may have been claimed", "core/sync/select.c",
+     "    if (reason == -ETIMEDOUT && timed != NULL && time_is_ready(timed))",
+     "    if (timed != NULL && time_is_ready(timed))", ["select.time"]),
     ("a source that refuses does not ask whether something was faster", "core/sync/select.c",
      "    if (!is_withdrawn(self)) /* something was faster */\n        return 0;\n", "",
      ["select.refuse"]),
