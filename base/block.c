@@ -8,9 +8,9 @@
 
 #include <errno.h>
 
-static int wait_word(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+static int wait_words(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
 {
-    int rc = weft__futex_wait_shared(word, expected, deadline_ns);
+    int rc = weft__futex_wait_shared(sleeps, count, deadline_ns);
     return rc == -ETIMEDOUT ? rc : 0; /* a signal is no reason, and a bad word is looked at again */
 }
 
@@ -20,7 +20,7 @@ static uintptr_t self(void)
 }
 
 const weft__block weft__block_thread = {.now = weft_now,
-                                        .wait_word = wait_word,
+                                        .wait_words = wait_words,
                                         .wake_word = weft__futex_wake_shared,
                                         .wait_readable = weft__wait_readable,
                                         .self = self};

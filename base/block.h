@@ -14,14 +14,16 @@
 
 #include <weft/base.h>
 
+#include "sys.h"
+
 typedef struct weft__block {
     /* Nanoseconds of the clock that deadlines refer to. */
     int64_t (*now)(void);
 
-    /* Wait while *word == expected, in memory that other processes may share. 0: woken, changed
-     * before, or for no reason; -ETIMEDOUT: the deadline has passed; -ECANCELED: the fiber is being
-     * cancelled. */
-    int (*wait_word)(const uint32_t *word, uint32_t expected, int64_t deadline_ns);
+    /* Wait while all words, in memory that other processes may share, are as expected; all but the
+     * first may be left out. 0: woken, changed before, or for no reason; -ETIMEDOUT: the deadline
+     * has passed; -ECANCELED: the fiber is being cancelled. */
+    int (*wait_words)(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns);
 
     /* Wake up to `count` of those who wait for `word`, in any process. Returns how many were
      * asleep. */
@@ -41,6 +43,13 @@ const weft__block *weft__block_now(void);
 /* Use another table from now on; NULL: the thread's own. The table must live as long as the
  * process, and be installed while nobody waits through the one it replaces. */
 void weft__block_install(const weft__block *table);
+
+/* Wait for one word. */
+WEFT__INLINE int weft__block_wait_word(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+{
+    const weft__sleep one = {.word = word, .expected = expected};
+    return weft__block_now()->wait_words(&one, 1, deadline_ns);
+}
 
 /* The thread's own version, for tables that fall back on it. */
 extern const weft__block weft__block_thread;

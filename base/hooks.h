@@ -43,7 +43,7 @@ WEFT__INLINE void weft__relax(void)
 /* The same for words and barriers that concern other processes; waiting goes through block.h, and
  * the wake answers how many were asleep. */
 #define weft__hook_shared_wait(word, expected, deadline_ns)                                        \
-    weft__block_now()->wait_word((word), (expected), (deadline_ns))
+    weft__block_wait_word((word), (expected), (deadline_ns))
 #define weft__hook_shared_wake(word, count) weft__block_now()->wake_word((word), (count))
 #define weft__hook_shared_membarrier() ((void)weft__membarrier_shared())
 

@@ -13,10 +13,15 @@
 #include <time.h>
 #include <unistd.h>
 
+static struct timespec time_of(int64_t time_ns)
+{
+    return (struct timespec){.tv_sec = (time_t)(time_ns / WEFT_SEC),
+                             .tv_nsec = (long)(time_ns % WEFT_SEC)};
+}
+
 static int futex_wait(int operation, const uint32_t *word, uint32_t expected, int64_t deadline_ns)
 {
-    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / WEFT_SEC),
-                                .tv_nsec = (long)(deadline_ns % WEFT_SEC)};
+    struct timespec deadline = time_of(deadline_ns);
     struct timespec *limit = deadline_ns == WEFT_FOREVER ? NULL : &deadline;
     /* The bitset form takes an absolute time of CLOCK_MONOTONIC. */
     long rc = syscall(SYS_futex, word, operation, expected, limit, NULL, FUTEX_BITSET_MATCH_ANY);
@@ -30,18 +35,33 @@ int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_n
     return futex_wait(FUTEX_WAIT_BITSET_PRIVATE, word, expected, deadline_ns);
 }
 
-int weft__futex_wait_shared(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+static long futex_wait_any(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
 {
-    return futex_wait(FUTEX_WAIT_BITSET, word, expected, deadline_ns);
+    struct timespec deadline = time_of(deadline_ns);
+    struct futex_waitv list[WEFT__SLEEPS_MAX];
+    weft_assert(count <= WEFT__SLEEPS_MAX);
+    for (unsigned i = 0; i < count; i++)
+        list[i] = (struct futex_waitv){
+            .uaddr = (uintptr_t)sleeps[i].word, .val = sleeps[i].expected, .flags = FUTEX_32};
+    return syscall(SYS_futex_waitv, list, count, 0, deadline_ns == WEFT_FOREVER ? NULL : &deadline,
+                   CLOCK_MONOTONIC);
+}
+
+int weft__futex_wait_shared(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
+{
+    if (count > 1) {
+        if (futex_wait_any(sleeps, count, deadline_ns) >= 0 || errno == EAGAIN)
+            return 0;
+        if (errno == ETIMEDOUT || errno == EINTR)
+            return -errno;
+    }
+    return futex_wait(FUTEX_WAIT_BITSET, sleeps[0].word, sleeps[0].expected, deadline_ns);
 }
 
 static struct timespec distance_to(int64_t deadline_ns)
 {
     int64_t rest = deadline_ns - weft_now();
-    if (rest < 0)
-        rest = 0;
-    return (struct timespec){.tv_sec = (time_t)(rest / WEFT_SEC),
-                             .tv_nsec = (long)(rest % WEFT_SEC)};
+    return time_of(rest > 0 ? rest : 0);
 }
 
 int weft__wait_readable(int fd, int64_t deadline_ns)

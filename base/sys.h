@@ -15,8 +15,17 @@ int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_n
 /* Wake up to `count` sleepers on `word`, which need not exist any more. */
 void weft__futex_wake(const uint32_t *word, int count);
 
-/* The same for words in memory shared between processes. The wake answers how many were asleep. */
-int weft__futex_wait_shared(const uint32_t *word, uint32_t expected, int64_t deadline_ns);
+/* A word in memory shared between processes, and what it must hold for a sleep on it. */
+typedef struct weft__sleep {
+    const uint32_t *word;
+    uint32_t expected;
+} weft__sleep;
+
+#define WEFT__SLEEPS_MAX 4u
+
+/* The same for such words, of which any may change; on a kernel before 5.16 only the first one is
+ * slept on. The wake answers how many were asleep. */
+int weft__futex_wait_shared(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns);
 int weft__futex_wake_shared(const uint32_t *word, int count);
 
 /* Wait in the thread until `fd` is readable or closed at its other end: 0 or -ETIMEDOUT. */

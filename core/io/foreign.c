@@ -20,16 +20,16 @@
 #include <weft/io.h>
 #include <weft/runtime.h>
 
-static int wait_word(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+static int wait_words(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
 {
     int rc = 0;
     if (weft__worker_self() == NULL)
-        return weft__block_thread.wait_word(word, expected, deadline_ns);
+        return weft__block_thread.wait_words(sleeps, count, deadline_ns);
     if (weft_cancel_requested() != 0)
         return -ECANCELED;
     weft_blocking
     {
-        rc = weft__block_thread.wait_word(word, expected, deadline_ns);
+        rc = weft__block_thread.wait_words(sleeps, count, deadline_ns);
     }
     return rc;
 }
@@ -51,7 +51,7 @@ static uintptr_t self(void)
 void weft__block_enter_fibers(void)
 {
     static const weft__block fibers = {.now = weft_now,
-                                       .wait_word = wait_word,
+                                       .wait_words = wait_words,
                                        .wake_word = weft__futex_wake_shared,
                                        .wait_readable = wait_readable,
                                        .self = self};
