@@ -101,16 +101,25 @@ static int has_ended(int pidfd, const weft__identity *other)
     return started != 0 && started != other->started;
 }
 
-int weft__identity_is_dead(const weft__identity *other, const weft__identity *self)
+int weft__identity_open(const weft__identity *other, const weft__identity *self)
 {
     if (other->boot != 0 && self->boot != 0 && other->boot != self->boot)
-        return 1;
+        return -ESRCH;
     if (other->pid_ns == 0 || other->pid_ns != self->pid_ns)
-        return 0; /* its number means somebody else here */
+        return -EXDEV; /* its number means somebody else here */
     long pidfd = syscall(SYS_pidfd_open, other->pid, 0);
     if (pidfd < 0)
-        return weft__errno_get() == ESRCH;
-    int answer = has_ended((int)pidfd, other);
+        return -weft__errno_get();
+    if (!has_ended((int)pidfd, other))
+        return (int)pidfd;
     (void)close((int)pidfd);
-    return answer;
+    return -ESRCH;
+}
+
+int weft__identity_is_dead(const weft__identity *other, const weft__identity *self)
+{
+    int pidfd = weft__identity_open(other, self);
+    if (pidfd >= 0)
+        (void)close(pidfd);
+    return pidfd == -ESRCH;
 }

@@ -59,8 +59,8 @@ typedef struct weft__shm_header {
     uint32_t checksum;      /* … to here: CRC-32C of all of the above */
     uint32_t state;         /* enum weft__shm_state; stored last by the maker */
     uint8_t unused_[40];
-    uint32_t deaths;        /* processes proved dead so far; whoever proves it adds one */
-    uint32_t arrivals;      /* processes that have attached so far */
+    uint32_t deaths;        /* processes proved dead; whoever proves it adds one and wakes all */
+    uint32_t arrivals;      /* processes that have attached; they add one and wake all */
     uint32_t is_coarse;     /* 1: somebody cannot be reached by membarrier(); sleep briefly only */
     uint32_t last_was_dead; /* 1: the process that left last was killed; 0 again on an arrival */
     uint8_t unused2_[120];

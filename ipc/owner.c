@@ -10,8 +10,10 @@
 #include "recover.h"
 #include "ring.h"
 #include "sys.h"
+#include "watch.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -113,8 +115,10 @@ int weft__member_join(weft__segment *segment)
         if (!claim_any(segment, &self))
             return -ENOMEM;
     }
-    weft__store_relaxed(&segment->header->last_was_dead, 0);      /* relaxed: a hint for waiters */
-    (void)weft__fetch_add_relaxed(&segment->header->arrivals, 1); /* relaxed: a statistic */
+    weft__store_relaxed(&segment->header->last_was_dead, 0); /* relaxed: a hint for waiters */
+    /* edge shm.arrival (release): the entry, before sleepers look whom to watch */
+    (void)weft__fetch_add_acq_rel(&segment->header->arrivals, 1);
+    (void)weft__hook_shared_wake(&segment->header->arrivals, INT_MAX);
     return 0;
 }
 
@@ -142,6 +146,13 @@ static void seats_free(weft__segment *segment, uint64_t member)
     }
 }
 
+/* Whoever sleeps longer than a moment sleeps on this count (watch.c). */
+static void tell_of_death(weft__segment *segment)
+{
+    (void)weft__fetch_add_relaxed(&segment->header->deaths, 1); /* relaxed: a hint for waiters */
+    (void)weft__hook_shared_wake(&segment->header->deaths, INT_MAX);
+}
+
 void weft__member_leave(weft__segment *segment, int is_killed)
 {
     uint64_t member = segment->member;
@@ -153,7 +164,7 @@ void weft__member_leave(weft__segment *segment, int is_killed)
     if (is_killed) {
         uint64_t dead = WEFT__PROCESS_STATE(generation, WEFT__PHASE_DEAD, segment->identity.pid);
         if (entry_swap(process, live, dead))
-            (void)weft__fetch_add_relaxed(&segment->header->deaths, 1); /* relaxed: a hint */
+            tell_of_death(segment);
         return;
     }
     seats_free(segment, member);
@@ -180,19 +191,59 @@ static weft__identity identity_of(const weft__shm_process *process, uint64_t sta
     return identity;
 }
 
-/* Move an entry to DEAD if its process is. Whoever moves it has proved it after the process's last
- * store, so that store is visible to all who read DEAD. */
-static void entry_look(weft__segment *segment, weft__shm_process *process, uint64_t state)
+/* Move an entry to DEAD. Whoever moves it has proved it after the process's last store, so that
+ * store is visible to all who read DEAD. */
+static void entry_bury(weft__segment *segment, weft__shm_process *process, uint64_t state)
 {
-    weft__identity identity = identity_of(process, state);
-    if (!weft__identity_is_dead(&identity, &segment->identity))
-        return;
     uint64_t dead = WEFT__PROCESS_STATE(WEFT__PROCESS_GENERATION(state), WEFT__PHASE_DEAD,
                                         WEFT__PROCESS_PID(state));
     if (!entry_swap(process, state, dead))
         return;
-    weft__store_relaxed(&segment->header->last_was_dead, 1);    /* relaxed: a hint for waiters */
-    (void)weft__fetch_add_relaxed(&segment->header->deaths, 1); /* relaxed: as above */
+    weft__store_relaxed(&segment->header->last_was_dead, 1); /* relaxed: a hint for waiters */
+    tell_of_death(segment);
+}
+
+/* The entry's state, if that member still has it. */
+static uint64_t state_of(const weft__segment *segment, uint64_t member)
+{
+    uint64_t state = entry_state(&segment->processes[WEFT__MEMBER_INDEX(member)]);
+    return WEFT__PROCESS_GENERATION(state) == WEFT__MEMBER_GENERATION(member) ? state : 0;
+}
+
+static int is_attached(uint64_t state)
+{
+    uint32_t phase = WEFT__PROCESS_PHASE(state);
+    return phase == WEFT__PHASE_LIVE || phase == WEFT__PHASE_JOINING;
+}
+
+void weft__member_look(weft__segment *segment, uint64_t member)
+{
+    weft__shm_process *process = &segment->processes[WEFT__MEMBER_INDEX(member)];
+    uint64_t state = state_of(segment, member);
+    weft__identity identity = identity_of(process, state);
+    if (is_attached(state) && weft__identity_is_dead(&identity, &segment->identity))
+        entry_bury(segment, process, state);
+}
+
+void weft__member_bury(weft__segment *segment, uint64_t member)
+{
+    uint64_t state = state_of(segment, member);
+    if (is_attached(state))
+        entry_bury(segment, &segment->processes[WEFT__MEMBER_INDEX(member)], state);
+}
+
+uint64_t weft__member_other(const weft__segment *segment, uint32_t index)
+{
+    uint64_t state = entry_state(&segment->processes[index]);
+    uint64_t member = WEFT__MEMBER(WEFT__PROCESS_GENERATION(state), index);
+    return is_attached(state) && member != segment->member ? member : 0;
+}
+
+int weft__member_open(const weft__segment *segment, uint64_t member)
+{
+    weft__identity identity =
+        identity_of(&segment->processes[WEFT__MEMBER_INDEX(member)], state_of(segment, member));
+    return weft__identity_open(&identity, &segment->identity);
 }
 
 unsigned weft__members_look(weft__segment *segment)
@@ -200,11 +251,9 @@ unsigned weft__members_look(weft__segment *segment)
     unsigned dead = 0;
     for (uint32_t i = 0; i < segment->geometry.participants; i++) {
         weft__shm_process *process = &segment->processes[i];
-        uint64_t state = entry_state(process);
-        uint32_t phase = WEFT__PROCESS_PHASE(state);
-        if (phase == WEFT__PHASE_LIVE || phase == WEFT__PHASE_JOINING)
-            if (WEFT__MEMBER(WEFT__PROCESS_GENERATION(state), i) != segment->member)
-                entry_look(segment, process, state);
+        uint64_t member = weft__member_other(segment, i);
+        if (member != 0)
+            weft__member_look(segment, member);
         dead += WEFT__PROCESS_PHASE(entry_state(process)) == WEFT__PHASE_DEAD;
     }
     return dead;
@@ -213,12 +262,8 @@ unsigned weft__members_look(weft__segment *segment)
 unsigned weft__members_others(const weft__segment *segment)
 {
     unsigned others = 0;
-    for (uint32_t i = 0; i < segment->geometry.participants; i++) {
-        uint64_t state = entry_state(&segment->processes[i]);
-        uint32_t phase = WEFT__PROCESS_PHASE(state);
-        if (phase == WEFT__PHASE_LIVE || phase == WEFT__PHASE_JOINING)
-            others += WEFT__MEMBER(WEFT__PROCESS_GENERATION(state), i) != segment->member;
-    }
+    for (uint32_t i = 0; i < segment->geometry.participants; i++)
+        others += weft__member_other(segment, i) != 0;
     return others;
 }
 
@@ -342,12 +387,14 @@ unsigned weft__seats_of_threads(const weft__segment *segment)
 
 static void before_fork(void)
 {
+    weft__watch_before_fork();
     (void)pthread_mutex_lock(&lock);
 }
 
 static void after_fork_parent(void)
 {
     (void)pthread_mutex_unlock(&lock);
+    weft__watch_after_fork();
 }
 
 /* A child is nobody yet: entry and seats are its parent's. It joins on its first act. */
@@ -356,10 +403,12 @@ static void after_fork_child(void)
     for (weft__segment *segment = segments; segment != NULL; segment = segment->next) {
         segment->member = 0;
         segment->is_ours = 0;
+        segment->watched = 0;
         memset(segment->threads, 0, sizeof segment->threads);
         memset(segment->idle_seats, 0, sizeof segment->idle_seats);
     }
     (void)pthread_mutex_unlock(&lock);
+    weft__watch_in_copy();
 }
 
 static void watch_forks(void)
@@ -387,6 +436,7 @@ void weft__segment_enter(weft__segment *segment)
 
 void weft__segment_leave(weft__segment *segment)
 {
+    weft__watch_leave(segment);
     (void)pthread_mutex_lock(&lock);
     for (weft__segment **at = &segments; *at != NULL; at = &(*at)->next) {
         if (*at == segment) {

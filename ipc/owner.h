@@ -39,6 +39,18 @@ int weft__member_is_dead(const weft__segment *segment, uint64_t member);
 /* Ask the kernel about all others; system calls. Returns how many entries are DEAD now. */
 unsigned weft__members_look(weft__segment *segment);
 
+/* The same about one of them. */
+void weft__member_look(weft__segment *segment, uint64_t member);
+
+/* Its death is proved: the pidfd that weft__member_open() returned is readable. */
+void weft__member_bury(weft__segment *segment, uint64_t member);
+
+/* Who has the entry: a member that lives and is not this process, or 0. */
+uint64_t weft__member_other(const weft__segment *segment, uint32_t index);
+
+/* A pidfd of a member, as weft__identity_open(). */
+int weft__member_open(const weft__segment *segment, uint64_t member);
+
 /* How many other processes are attached and not known to be dead. */
 unsigned weft__members_others(const weft__segment *segment);
 

@@ -45,6 +45,7 @@ typedef struct weft__segment {
         idle_seats[WEFT__SHM_PARTICIPANTS_MAX / 64 + 1]; /* ours, in no operation; a bit each */
     uint32_t is_lost;           /* the file was cut off under the mapping; see shm.c */
     uint32_t is_ours;           /* this process made it */
+    uint32_t watched;           /* the header's arrivals when all others were being watched */
     int64_t looked_at;          /* when the others' lives were last looked at */
     struct weft__segment *next; /* in the list of all; under the lock */
     int fd;

@@ -5,21 +5,19 @@
  * there says who this process is and who of the others is dead, so the objects themselves are a few
  * words and the calls need no handle.
  *
- * All waits are naps: they end by themselves after 1, 2, 4 … 100 ms, and whoever wakes from one
- * asks the kernel who has died. The mutex sleeps on its word, as futexes do; the others on a bell.
- * */
+ * All waits are naps (watch.h): a death ends them, and whoever wakes from one looks who has died.
+ * The mutex sleeps on its word, as futexes do; the others on a bell. */
 #include <weft/shmsync.h>
 
 #include "bell.h"
 #include "hooks.h"
 #include "owner.h"
 #include "robust.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <limits.h>
 
-#define NAP_NS_MIN WEFT_MSEC
-#define NAP_NS_MAX (100 * WEFT_MSEC)
 #define SPINS 100
 
 /* ---- the segment around an object --------------------------------------------------------------
@@ -46,37 +44,15 @@ static weft__segment *segment_of(const void *object, const uint64_t *offset_word
 /* ---- naps --------------------------------------------------------------------------------------
  * */
 
-typedef struct napping {
-    weft__segment *segment;
-    int64_t deadline;
-    int64_t length;
-} napping;
-
-static napping nap_of(weft__segment *segment, int64_t deadline)
+/* As weft__nap_sleep(), and who is dead is known. */
+static int nap_on(weft__nap *nap, const uint32_t *word, uint32_t expected)
 {
-    napping fresh = {.segment = segment, .deadline = deadline, .length = NAP_NS_MIN};
-    return fresh;
-}
-
-/* Sleep while *word == expected: 0 look again; -EAGAIN the nap is over, and the dead are known;
- * -ETIMEDOUT; -ECANCELED. */
-static int nap_on(napping *nap, const uint32_t *word, uint32_t expected)
-{
-    const weft__block *block = weft__block_now();
-    int64_t now = block->now();
-    if (now >= nap->deadline)
-        return -ETIMEDOUT;
-    int64_t limit = nap->deadline - now > nap->length ? now + nap->length : nap->deadline;
-    int rc = block->wait_word(word, expected, limit);
-    if (rc != -ETIMEDOUT)
-        return rc == -ECANCELED ? rc : 0;
-    (void)weft__members_look(nap->segment);
-    weft__members_reap(nap->segment);
-    /* relaxed: set before its setter's first operation */
-    int is_coarse = weft__load_relaxed(&nap->segment->header->is_coarse) != 0;
-    if (!is_coarse && nap->length < NAP_NS_MAX)
-        nap->length = 2 * nap->length < NAP_NS_MAX ? 2 * nap->length : NAP_NS_MAX;
-    return limit >= nap->deadline ? -ETIMEDOUT : -EAGAIN;
+    int rc = weft__nap_sleep(nap, word, expected);
+    if (rc == -EAGAIN || rc == -ETIMEDOUT)
+        (void)weft__members_look(nap->segment);
+    if (rc != 0 && rc != -ECANCELED)
+        weft__members_reap(nap->segment);
+    return rc;
 }
 
 /* ---- mutex -------------------------------------------------------------------------------------
@@ -108,7 +84,7 @@ static int try_lock(weft__segment *segment, weft__robust *lock, uint32_t me, uin
 
 static int lock_slowly(weft__segment *segment, weft__robust *lock, uint32_t me, int64_t deadline)
 {
-    napping nap = nap_of(segment, deadline);
+    weft__nap nap = weft__nap_of(segment, deadline);
     uint32_t seen;
     for (int i = 0; i < SPINS; i++) {
         int rc = try_lock(segment, lock, me, &seen);
@@ -117,6 +93,7 @@ static int lock_slowly(weft__segment *segment, weft__robust *lock, uint32_t me, 
         weft__relax();
     }
     for (;;) {
+        weft__nap_begin(&nap);
         int rc = try_lock(segment, lock, me | WEFT__WAITED, &seen);
         if (rc >= 0)
             return rc;
@@ -269,7 +246,7 @@ static int wait_at(weft__segment *segment, uint32_t *bell_words, attempt *try_it
                    int64_t deadline)
 {
     weft__shm_bell *bell = bell_at(bell_words);
-    napping nap = nap_of(segment, deadline);
+    weft__nap nap = weft__nap_of(segment, deadline);
     int rc = try_it(object);
     if (rc != -EAGAIN || deadline <= WEFT_POLL)
         return rc;
@@ -280,6 +257,7 @@ static int wait_at(weft__segment *segment, uint32_t *bell_words, attempt *try_it
             return rc;
     }
     for (;;) {
+        weft__nap_begin(&nap);
         uint32_t rung = weft__bell_arm(bell);
         rc = try_it(object);
         if (rc != -EAGAIN)
@@ -412,8 +390,9 @@ int weft_shm_cond_wait(weft_shm_cond *cond, weft_shm_mutex *mutex, int64_t deadl
     if (segment == NULL)
         return -EINVAL;
     weft__shm_bell *bell = bell_at(cond->bell_);
-    napping nap = nap_of(segment, deadline);
-    nap.length = NAP_NS_MAX;
+    weft__nap nap = weft__nap_of(segment, deadline);
+    weft__nap_lengthen(&nap);
+    weft__nap_begin(&nap);
     uint32_t rung = weft__bell_arm(bell);
     int rc = weft_shm_mutex_unlock(mutex);
     if (rc != 0)

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* wait.c — how a queue waits: spin, sleep, look who is dead.
+/* wait.c — how a queue waits: spin, sleep, settle what the dead have left.
  *
  * A peer that answers at once is answered without a system call: a waiter first spins, for as long
  * as it has paid off lately in this direction of this queue, at most some tens of microseconds.
  * Then it arms the bell and sleeps (bell.h).
  *
- * A sleep ends by itself after 1, 2, 4 … at most 100 milliseconds: somebody who was killed between
- * telling and ringing rings no more, and nothing else says that he is dead. Whoever wakes from such
- * a sleep asks the kernel about all the others, and settles what the dead have left behind. Time
- * decides when to ask, never who is dead.
+ * Somebody who was killed between telling and ringing rings no more. But his death wakes all who
+ * sleep (watch.c), and each of them settles what the dead have left behind. Where deaths cannot be
+ * watched, a sleep that ends by itself is the time to ask the kernel about all the others.
  *
  * Waiting is a loop around attempts: any wake may be for nothing. */
 #include "handle.h"
@@ -18,6 +17,7 @@
 #include "mpmc.h"
 #include "owner.h"
 #include "recover.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -25,7 +25,6 @@
 #define SPIN_NS_MAX 50000u
 #define SPIN_NS_MIN 1000u
 #define LOOK_NS_MIN WEFT_MSEC
-#define LOOK_NS_MAX (100 * WEFT_MSEC)
 #define ATTEMPTS_PER_CLOCK 16
 
 /* For whom: what the caller waits for. */
@@ -91,8 +90,8 @@ static void look(weft_queue *queue, int64_t now)
     if (now - last < LOOK_NS_MIN || !weft__cas_relaxed(&segment->looked_at, &last, now))
         return;
     (void)weft__member_self(segment);
-    if (weft__members_look(segment) > 0 || weft__queue_has_dead(queue))
-        weft__queue_settle(queue);
+    (void)weft__members_look(segment);
+    weft__queue_settle(queue);
 }
 
 /* Nobody is left who could end this wait: all others are gone, the last one by death, and this
@@ -151,47 +150,46 @@ static int64_t spin(weft_queue *queue, const waiting *wait)
     return -EAGAIN;
 }
 
-/* One sleep: what the attempt says, or -EAGAIN, and *rc why the sleep ended. */
-static int64_t sleep_once(weft_queue *queue, const waiting *wait, int64_t limit, int *why)
+/* One sleep: what the attempt says, or -EAGAIN, and *why the sleep ended. */
+static int64_t sleep_once(weft_queue *queue, const waiting *wait, weft__nap *nap, int *why)
 {
+    weft__nap_begin(nap);
     uint32_t rung = weft__bell_arm(wait->bell);
     int64_t rc = wait->attempt(queue, wait->arg);
     *why = 0;
     if (rc != -EAGAIN)
         return rc;
-    *why = weft__hook_shared_wait(&wait->bell->rung, rung, limit);
+    *why = weft__nap_sleep(nap, &wait->bell->rung, rung);
     return wait->attempt(queue, wait->arg);
 }
 
-static int64_t nap_ns_max(const weft_queue *queue)
+/* After a sleep that brought nothing: is it because of the dead? What the attempt says. */
+static int64_t settle_and_attempt(weft_queue *queue, const waiting *wait)
 {
-    /* relaxed: set before its setter's first operation, and never again */
-    return weft__load_relaxed(&queue->segment->header->is_coarse) ? LOOK_NS_MIN : LOOK_NS_MAX;
+    weft__queue_settle(queue);
+    int64_t rc = wait->attempt(queue, wait->arg);
+    return rc == -EAGAIN && is_abandoned(queue, wait) ? -EOWNERDEAD : rc;
 }
 
 static int64_t sleep_and_look(weft_queue *queue, const waiting *wait)
 {
     const weft__block *block = weft__block_now();
-    int64_t nap = LOOK_NS_MIN;
+    weft__nap nap = weft__nap_of(queue->segment, wait->deadline);
     int64_t begin = block->now();
-    for (int64_t now = begin;;) {
+    for (;;) {
         int why;
-        int64_t limit = wait->deadline - now > nap ? now + nap : wait->deadline;
-        int64_t rc = sleep_once(queue, wait, limit, &why);
-        now = block->now();
+        int64_t rc = sleep_once(queue, wait, &nap, &why);
+        int64_t now = block->now();
         if (rc != -EAGAIN || why == -ECANCELED) {
             learn(&queue->spin_ns[wait->cause], now - begin, now - begin < SPIN_NS_MAX);
             return rc != -EAGAIN ? rc : why;
         }
-        if (why == -ETIMEDOUT) {
+        if (why == -EAGAIN || why == -ETIMEDOUT)
             look(queue, now);
-            rc = wait->attempt(queue, wait->arg);
-            if (rc != -EAGAIN)
-                return rc;
-            if (is_abandoned(queue, wait))
-                return -EOWNERDEAD;
-            nap = 2 * nap < nap_ns_max(queue) ? 2 * nap : nap_ns_max(queue);
-        }
+        if (why != 0 || weft__queue_has_dead(queue))
+            rc = settle_and_attempt(queue, wait);
+        if (rc != -EAGAIN)
+            return rc;
         if (now >= wait->deadline)
             return -ETIMEDOUT;
     }
