@@ -64,9 +64,9 @@ static struct timespec distance_to(int64_t deadline_ns)
     return time_of(rest > 0 ? rest : 0);
 }
 
-int weft__wait_readable(int fd, int64_t deadline_ns)
+static int wait_file(int fd, short events, int64_t deadline_ns)
 {
-    struct pollfd watched = {.fd = fd, .events = POLLIN};
+    struct pollfd watched = {.fd = fd, .events = events};
     for (;;) {
         struct timespec rest = distance_to(deadline_ns);
         int rc = ppoll(&watched, 1, deadline_ns == WEFT_FOREVER ? NULL : &rest, NULL);
@@ -76,6 +76,16 @@ int weft__wait_readable(int fd, int64_t deadline_ns)
             return -ETIMEDOUT;
         weft_assert(errno == EINTR || errno == ENOMEM);
     }
+}
+
+int weft__wait_readable(int fd, int64_t deadline_ns)
+{
+    return wait_file(fd, POLLIN, deadline_ns);
+}
+
+int weft__wait_writable(int fd, int64_t deadline_ns)
+{
+    return wait_file(fd, POLLOUT, deadline_ns);
 }
 
 void weft__futex_wake(const uint32_t *word, int count)

@@ -28,8 +28,10 @@ typedef struct weft__sleep {
 int weft__futex_wait_shared(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns);
 int weft__futex_wake_shared(const uint32_t *word, int count);
 
-/* Wait in the thread until `fd` is readable or closed at its other end: 0 or -ETIMEDOUT. */
+/* Wait in the thread until `fd` is readable, or has room, or is closed at its other end: 0 or
+ * -ETIMEDOUT. */
 int weft__wait_readable(int fd, int64_t deadline_ns);
+int weft__wait_writable(int fd, int64_t deadline_ns);
 
 /* Make weft__membarrier() usable in this process: 0 or -ENOSYS, -EPERM ... Idempotent. */
 int weft__membarrier_register(void);

@@ -17,8 +17,8 @@ typedef struct weft__identity {
 /* The calling process. */
 weft__identity weft__identity_self(void);
 
-/* A pidfd of that process: readable when its last thread has ended. -ESRCH: it has ended, see below;
- * -EXDEV: it cannot be asked about from here; or the kernel's reason. */
+/* A pidfd of that process: readable when its last thread has ended. -ESRCH: proved that it has
+ * ended; -EXDEV: it cannot be asked about from here; or the kernel's reason. */
 int weft__identity_open(const weft__identity *other, const weft__identity *self);
 
 /* Nonzero only if it is proved that no thread of that process will ever run again. `self` is the

@@ -6,6 +6,11 @@
  * by the next request, which starts another; children of the old one go on, unless they are
  * daemonic.
  *
+ * A server that does not answer until the request's deadline may be stopped, or the machine busy.
+ * It is not killed for that, since children would die with it: the request is given up. The server
+ * refuses it when it comes to it too late, kills what it had already started when it is told that
+ * nobody wants it, and its answer is passed over by its number.
+ *
  * A process that was forked by hand must not use the link, since its children would end with
  * another than their parent; it forgets it right in fork(), and starts a server of its own. */
 #include "process/link.h"
@@ -13,13 +18,12 @@
 #include "process/server.h"
 
 #include "alloc.h"
-#include "panic.h"
 #include "sanitize.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,17 +35,19 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#define HELLO_PATIENCE_MS (60 * 1000) /* for constructors, on a busy machine under a sanitizer */
 #define STACK_BYTES ((size_t)64 << 10)
+#define PATIENCE_NS_MAX (24 * 3600 * WEFT_SEC)
 #define SERVER_FD 3 /* the server's end of the socket, there */
 
 static struct {
     pthread_mutex_t lock; /* protects the rest */
     int is_up;            /* the descriptors are open */
     int socket;
-    int pidfd; /* the server's */
+    int pidfd;       /* the server's */
+    uint64_t number; /* of the last request */
 } peer = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- executing the program as a server ------------------------------------------------------- */
@@ -157,15 +163,12 @@ static int can_serve(void)
     return getauxval(AT_SECURE) == 0 && weft__image_is_needed((uintptr_t)weft__entry_keep);
 }
 
-static int await_hello(int socket)
+static int await_hello(int socket, int64_t deadline_ns)
 {
     weft__hello hello;
     size_t none = 0;
-    struct pollfd watched = {.fd = socket, .events = POLLIN};
-    int64_t end = weft_in(HELLO_PATIENCE_MS * WEFT_MSEC);
-    while (poll(&watched, 1, HELLO_PATIENCE_MS) <= 0)
-        if (weft_now() > end)
-            return -ETIMEDOUT;
+    if (weft__wait_readable(socket, deadline_ns) != 0)
+        return -ETIMEDOUT;
     int64_t got = weft__wire_receive(socket, &hello, sizeof(hello), NULL, &none);
     if (got < 0)
         return (int)got;
@@ -175,7 +178,7 @@ static int await_hello(int socket)
     return 0;
 }
 
-static int bring_up(void)
+static int bring_up(int64_t deadline_ns)
 {
     int ends[2];
     if (!can_serve())
@@ -193,7 +196,7 @@ static int bring_up(void)
     peer.socket = ends[0];
     peer.pidfd = rc;
     peer.is_up = 1;
-    return await_hello(peer.socket);
+    return await_hello(peer.socket, deadline_ns);
 }
 
 static void take_down(void)
@@ -234,37 +237,57 @@ static void watch_forks(void)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
-/* The caller has a child without a handle: end it. */
-static void disown(int pid)
+/* The caller will have no handle of the child of a request: end it, if there is one. Where this
+ * message finds no room, the server has long stood still, and will refuse the request. */
+static void disown(uint64_t number)
 {
-    weft__request order = {.magic = WEFT__SERVER_MAGIC, .kill_pid = pid};
-    (void)weft__wire_send(peer.socket, &order, offsetof(weft__request, arg), NULL, 0);
+    weft__request order = {.magic = WEFT__SERVER_MAGIC, .unwanted = number};
+    if (weft__wait_writable(peer.socket, WEFT_POLL) == 0)
+        (void)weft__wire_send(peer.socket, &order, offsetof(weft__request, arg), NULL, 0);
+}
+
+/* The reply to the last request; those to earlier ones, which were given up, are passed over. 1,
+ * 0 there is no server, or -errno. */
+static int64_t await_reply(weft__reply *reply, int *pidfd, int64_t deadline_ns)
+{
+    for (;;) {
+        size_t received = 1;
+        if (weft__wait_readable(peer.socket, deadline_ns) != 0)
+            return -ETIMEDOUT;
+        int64_t got = weft__wire_receive(peer.socket, reply, sizeof(*reply), pidfd, &received);
+        int is_whole = got > 0 || got == -EMFILE;
+        if (!is_whole || reply->number == peer.number)
+            return got > 0 ? 1 : got;
+        if (got > 0)
+            weft__close_all(pidfd, received);
+    }
 }
 
 /* One request and its reply. -EPIPE: there is no server at the other end. */
-static int ask(const weft__request *request, size_t bytes, const int *fds, size_t count, int *pid,
+static int ask(weft__request *request, size_t bytes, const int *fds, size_t count, int *pid,
                int *pidfd)
 {
     weft__reply reply = {0};
-    size_t received = 1;
+    request->number = ++peer.number;
+    if (weft__wait_writable(peer.socket, request->deadline_ns) != 0)
+        return -ETIMEDOUT;
     int rc = weft__wire_send(peer.socket, request, bytes, fds, count);
     if (rc != 0)
         return rc == -ECONNRESET ? -EPIPE : rc;
-    int64_t got = weft__wire_receive(peer.socket, &reply, sizeof(reply), pidfd, &received);
+    int64_t got = await_reply(&reply, pidfd, request->deadline_ns);
     if (got == 0)
         return -EPIPE;
-    if (got == -EMFILE && reply.rc == 0)
-        disown(reply.pid);
+    if (got == -ETIMEDOUT || (got == -EMFILE && reply.rc == 0))
+        disown(request->number);
     if (got < 0)
         return (int)got;
     if (reply.rc != 0)
         return reply.rc;
-    weft_assert(received == 1);
     *pid = reply.pid;
     return 0;
 }
 
-static int start(const weft__request *request, size_t bytes, const int *fds, size_t count, int *pid,
+static int start(weft__request *request, size_t bytes, const int *fds, size_t count, int *pid,
                  int *pidfd)
 {
     if (peer.is_up) {
@@ -273,7 +296,7 @@ static int start(const weft__request *request, size_t bytes, const int *fds, siz
             return rc;
     }
     take_down();
-    int rc = bring_up();
+    int rc = bring_up(request->deadline_ns);
     if (rc != 0) {
         take_down();
         return rc;
@@ -281,12 +304,28 @@ static int start(const weft__request *request, size_t bytes, const int *fds, siz
     return ask(request, bytes, fds, count, pid, pidfd);
 }
 
-int weft__link_start(const weft__request *request, size_t bytes, const int *fds, size_t count,
-                     int *pid, int *pidfd)
+/* By the wall clock: ThreadSanitizer does not know pthread_mutex_clocklock(), and whoever sets the
+ * clock changes no more than our patience. */
+static int lock_until(int64_t deadline_ns)
+{
+    struct timespec limit;
+    (void)clock_gettime(CLOCK_REALTIME, &limit);
+    int64_t rest = deadline_ns - weft_now();
+    if (rest > PATIENCE_NS_MAX)
+        rest = PATIENCE_NS_MAX;
+    int64_t end = limit.tv_sec * WEFT_SEC + limit.tv_nsec + rest;
+    limit =
+        (struct timespec){.tv_sec = (time_t)(end / WEFT_SEC), .tv_nsec = (long)(end % WEFT_SEC)};
+    return -pthread_mutex_timedlock(&peer.lock, &limit);
+}
+
+int weft__link_start(weft__request *request, size_t bytes, const int *fds, size_t count, int *pid,
+                     int *pidfd)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, watch_forks);
-    (void)pthread_mutex_lock(&peer.lock);
+    if (lock_until(request->deadline_ns) != 0)
+        return -ETIMEDOUT;
     int rc = start(request, bytes, fds, count, pid, pidfd);
     (void)pthread_mutex_unlock(&peer.lock);
     return rc;

@@ -5,9 +5,10 @@
 
 #include "process/wire.h"
 
-/* Have the server start the child that the first `bytes` bytes of the request describe; the server
- * itself is started if there is none. 0, and *pid and *pidfd are set; or -errno. Any thread. */
-int weft__link_start(const weft__request *request, size_t bytes, const int *fds, size_t count,
-                     int *pid, int *pidfd);
+/* Have the server start the child that the first `bytes` bytes of the request describe, which gets
+ * its number here. The server itself is started if there is none. 0, and *pid and *pidfd are set;
+ * or -errno, -ETIMEDOUT at the request's deadline. Any thread. */
+int weft__link_start(weft__request *request, size_t bytes, const int *fds, size_t count, int *pid,
+                     int *pidfd);
 
 #endif

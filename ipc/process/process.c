@@ -25,6 +25,7 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#define START_NS_MAX (60 * WEFT_SEC) /* for constructors, on a busy machine under a sanitizer */
 #define REPORT_PATIENCE_NS (10 * WEFT_SEC) /* for what a living server does at once */
 
 struct weft_process {
@@ -81,7 +82,7 @@ static int check(const weft_process_config *config)
 {
     if (config->fd_count > WEFT_PROCESS_FDS_MAX || (config->fd_count > 0 && config->fds == NULL) ||
         (config->arg_bytes > 0 && config->arg == NULL) || config->arg_bytes > PTRDIFF_MAX ||
-        config->method > WEFT_PROCESS_EXEC ||
+        config->method > WEFT_PROCESS_EXEC || config->start_ns_max < 0 ||
         (config->name != NULL && strlen(config->name) >= WEFT__NAME_BYTES))
         return -EINVAL;
     return 0;
@@ -141,6 +142,7 @@ static int launch(weft_process *process, uintptr_t body, const weft_process_conf
     memset(request, 0, offsetof(weft__request, arg));
     request->magic = WEFT__SERVER_MAGIC;
     request->arg_bytes = config->arg_bytes;
+    request->deadline_ns = weft_in(config->start_ns_max > 0 ? config->start_ns_max : START_NS_MAX);
     request->is_daemonic = config->daemonic != 0;
     request->is_exec = config->method == WEFT_PROCESS_EXEC;
     memcpy(request->name, process->name, sizeof(request->name));

@@ -48,7 +48,8 @@
 
 typedef struct child {
     pid_t pid;
-    int report_fd; /* where its end is told */
+    uint64_t number; /* of its request */
+    int report_fd;   /* where its end is told */
 } child;
 
 /* One thread owns all this. */
@@ -226,7 +227,7 @@ static int is_valid(const weft__request *request, int64_t bytes, size_t fd_count
     size_t head = offsetof(weft__request, arg);
     if (bytes < (int64_t)head || request->magic != WEFT__SERVER_MAGIC)
         return 0;
-    if (request->kill_pid != 0)
+    if (request->unwanted != 0)
         return 1;
     size_t inline_bytes = request->has_arg_file ? 0 : request->arg_bytes;
     return inline_bytes == (size_t)bytes - head && request->fd_count <= WEFT_PROCESS_FDS_MAX &&
@@ -256,6 +257,8 @@ static int is_threaded(void)
 static int start_child(const luggage *from, int *pidfd)
 {
     uintptr_t body;
+    if (weft_now() >= server.request.deadline_ns)
+        return -ETIMEDOUT; /* we were stopped, and nobody waits for it now */
     int rc = weft__image_resolve(&server.request.body, &body);
     if (rc == 0)
         rc = make_room();
@@ -274,15 +277,16 @@ static int start_child(const luggage *from, int *pidfd)
         (void)waitpid(pid, NULL, 0);
         return rc;
     }
-    server.children[server.count++] = (child){.pid = pid, .report_fd = from->report};
+    server.children[server.count++] =
+        (child){.pid = pid, .number = server.request.number, .report_fd = from->report};
     return pid;
 }
 
-static void kill_child(pid_t pid)
+static void kill_child(uint64_t number)
 {
     for (size_t i = 0; i < server.count; i++)
-        if (server.children[i].pid == pid)
-            (void)kill(pid, SIGKILL); /* not collected yet, hence still itself */
+        if (server.children[i].number == number)
+            (void)kill(server.children[i].pid, SIGKILL); /* not collected yet, hence still itself */
 }
 
 static void start_and_reply(int *fds, size_t count)
@@ -290,7 +294,7 @@ static void start_and_reply(int *fds, size_t count)
     luggage from = sort_out(&server.request, fds);
     int pidfd = -1;
     int rc = start_child(&from, &pidfd);
-    weft__reply reply = {.rc = rc < 0 ? rc : 0, .pid = rc};
+    weft__reply reply = {.number = server.request.number, .rc = rc < 0 ? rc : 0, .pid = rc};
     (void)weft__wire_send(server.socket, &reply, sizeof(reply), &pidfd, pidfd >= 0);
     for (size_t i = 0; i < count; i++)
         if (rc < 0 || fds[i] != from.report)
@@ -306,14 +310,14 @@ static void serve(void)
     int64_t got =
         weft__wire_receive(server.socket, &server.request, sizeof(server.request), fds, &count);
     if (got == -EMFILE || got == -EMSGSIZE) {
-        weft__reply refusal = {.rc = (int32_t)got};
+        weft__reply refusal = {.number = server.request.number, .rc = (int32_t)got};
         (void)weft__wire_send(server.socket, &refusal, sizeof(refusal), NULL, 0);
         return;
     }
     if (got <= 0 || !is_valid(&server.request, got, count))
         _exit(0);
-    if (server.request.kill_pid != 0)
-        kill_child(server.request.kill_pid);
+    if (server.request.unwanted != 0)
+        kill_child(server.request.unwanted);
     else
         start_and_reply(fds, count);
 }

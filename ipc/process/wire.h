@@ -34,8 +34,10 @@ typedef struct weft__hello {
 typedef struct weft__request {
     uint64_t magic;
     uint64_t arg_bytes;
+    uint64_t number;     /* of the request, from 1 on */
+    uint64_t unwanted;   /* not 0: kill the child of that request, and nothing else below counts */
+    int64_t deadline_ns; /* after which nobody waits for the child any more */
     weft__symbol body;
-    int32_t kill_pid;               /* not 0: kill this child, and nothing else below counts */
     uint32_t fd_count;              /* the user's */
     uint8_t has_stdio[STDIO_COUNT]; /* nonzero: descriptor 0, 1, 2 comes along */
     uint8_t has_arg_file;           /* nonzero: the argument comes in a file of its own */
@@ -47,6 +49,7 @@ typedef struct weft__request {
 } weft__request;
 
 typedef struct weft__reply {
+    uint64_t number; /* of the request */
     int32_t rc;
     int32_t pid;
 } weft__reply;

@@ -677,6 +677,76 @@ static void test_server_is_killed(void **state)
     close(ends[0]);
 }
 
+static int hold_until_closed(weft_child *self)
+{
+    char end;
+    return (int)read(self->fds[1], &end, 1);
+}
+
+/* Whether nobody holds the pipe any more that was handed over. */
+static int is_let_go(int fd)
+{
+    struct pollfd watched = {.fd = fd, .events = POLLIN};
+    return poll(&watched, 1, (int)(LIVENESS_NS / WEFT_MSEC)) == 1 &&
+           (watched.revents & POLLHUP) != 0;
+}
+
+/* A server that does not answer delays a start only until its deadline; it starts no child that
+ * nobody waits for, and goes on afterwards. */
+static void test_server_is_stopped(void **state)
+{
+    int held[2], open_end[2];
+    weft_process *none = NULL;
+    (void)state;
+    assert_true(pipe2(held, O_CLOEXEC) == 0 && pipe2(open_end, O_CLOEXEC) == 0);
+    int given[] = {held[1], open_end[0]};
+    weft_process_config config = {.fds = given, .fd_count = 2, .daemonic = 1};
+    weft_process *daemon = start(hold_until_closed, &config);
+    int server = parent_of(weft_process_pid(daemon));
+    config.start_ns_max = 10 * WEFT_MSEC;
+    assert_int_equal(kill(server, SIGSTOP), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(weft_process_start(&none, hold_until_closed, &config), -ETIMEDOUT);
+    assert_int_equal(kill(server, SIGCONT), 0);
+    assert_int_equal(run(nothing, NULL), 0);
+    assert_true(weft_process_is_alive(daemon));
+    assert_int_equal(weft_process_kill(daemon), 0);
+    assert_int_equal(finish(daemon), -SIGKILL);
+    close(held[1]);
+    assert_true(is_let_go(held[0]));
+    close(held[0]);
+    close(open_end[0]);
+    close(open_end[1]);
+}
+
+/* Deadlines of all lengths that a start may take: it succeeds, or there is no child. */
+static void test_start_in_a_hurry(void **state)
+{
+    int held[2], open_end[2], started = 0;
+    (void)state;
+    assert_true(pipe2(held, O_CLOEXEC) == 0 && pipe2(open_end, O_CLOEXEC) == 0);
+    int given[] = {held[1], open_end[0]};
+    for (int i = 0; i < 100; i++) {
+        weft_process *process = NULL;
+        weft_process_config config = {
+            .fds = given, .fd_count = 2, .start_ns_max = 1 + (int64_t)i * i * WEFT_USEC};
+        int rc = weft_process_start(&process, hold_until_closed, &config);
+        assert_true(rc == 0 || rc == -ETIMEDOUT);
+        if (rc == 0) {
+            started++;
+            assert_int_equal(weft_process_kill(process), 0);
+            assert_int_equal(finish(process), -SIGKILL);
+        }
+    }
+    print_message("%d of 100 started in time\n", started);
+    assert_int_equal(run(nothing, NULL), 0);
+    close(held[1]);
+    assert_true(is_let_go(held[0]));
+    close(held[0]);
+    close(open_end[0]);
+    close(open_end[1]);
+}
+
 /* A caller, to be killed: starts a child, tells the pids of child and server, and sleeps. */
 static int start_and_sleep(weft_child *self)
 {
@@ -853,6 +923,8 @@ int main(void)
         cmocka_unit_test(test_sigchld_is_the_programs_own),
         cmocka_unit_test(test_no_zombies_and_no_leaks),
         cmocka_unit_test(test_server_is_killed),
+        cmocka_unit_test(test_server_is_stopped),
+        cmocka_unit_test(test_start_in_a_hurry),
         cmocka_unit_test(test_daemon_dies_with_its_caller),
         cmocka_unit_test(test_daemon_outlives_its_callers_thread),
         cmocka_unit_test(test_every_step_may_fail),

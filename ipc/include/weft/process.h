@@ -67,6 +67,7 @@ typedef struct weft_process_config {
     size_t fd_count;  /* at most WEFT_PROCESS_FDS_MAX */
     int daemonic;     /* nonzero: the child is killed when the caller's process ends */
     weft_process_method method; /* see above */
+    int64_t start_ns_max;       /* how long a start may take, at most; 0: a minute */
 } weft_process_config;
 
 /* What a process has used, known when it has ended. */
@@ -87,9 +88,10 @@ typedef struct weft_process_usage {
  * Returns         0; -EINVAL a value of `config` is out of range; -ENOMEM; -EAGAIN no more
  *                 processes; -EMFILE no more descriptors; -EPROTO the program's files have changed
  *                 since it was started; -ENOTSUP this program cannot execute itself (it runs with
- *                 raised privileges, or loaded weft at run time)
+ *                 raised privileges, or loaded weft at run time); -ETIMEDOUT it was not started
+ *                 within `start_ns_max`, the server being stopped or starved; there is no child
  * Context         thread or fiber; blocks the calling thread for the time of a fork, the first time
- *                 for that of a program's start
+ *                 for that of a program's start, and at most for `start_ns_max`
  * Order           the call happens-before the child's body
  * Progress        blocking
  * Lifetime        `config` and all it points to are copied
