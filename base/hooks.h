@@ -47,4 +47,8 @@ WEFT__INLINE void weft__relax(void)
 #define weft__hook_shared_wake(word, count) weft__block_now()->wake_word((word), (count))
 #define weft__hook_shared_membarrier() ((void)weft__membarrier_shared())
 
+/* Who is calling, as block.h says; and how often to try before a sleep. */
+#define weft__hook_self() weft__block_now()->self()
+#define weft__hook_spins() 100
+
 #endif

@@ -18,8 +18,6 @@
 #include <errno.h>
 #include <limits.h>
 
-#define SPINS 100
-
 /* ---- the segment around an object --------------------------------------------------------------
  * */
 
@@ -86,7 +84,7 @@ static int lock_slowly(weft__segment *segment, weft__robust *lock, uint32_t me, 
 {
     weft__nap nap = weft__nap_of(segment, deadline);
     uint32_t seen;
-    for (int i = 0; i < SPINS; i++) {
+    for (int i = 0; i < weft__hook_spins(); i++) {
         int rc = try_lock(segment, lock, me, &seen);
         if (rc >= 0)
             return rc;
@@ -198,7 +196,7 @@ static int is_mine(weft_shm_rlock *lock)
     weft__robust *robust;
     return held(&lock->mutex_, &robust) == 0 &&
            weft__load_relaxed(&lock->holder_) == /* relaxed: only the caller stores its own */
-               (uint64_t)weft__block_now()->self();
+               (uint64_t)weft__hook_self();
 }
 
 int weft_shm_rlock_lock(weft_shm_rlock *lock, int64_t deadline)
@@ -210,7 +208,7 @@ int weft_shm_rlock_lock(weft_shm_rlock *lock, int64_t deadline)
     int rc = weft_shm_mutex_lock(&lock->mutex_, deadline);
     if (rc == 0 || rc == -EOWNERDEAD) {
         weft__store_relaxed(&lock->holder_, /* relaxed: under the lock */
-                            (uint64_t)weft__block_now()->self());
+                            (uint64_t)weft__hook_self());
         lock->depth_ = 1;
     }
     return rc;
@@ -250,7 +248,7 @@ static int wait_at(weft__segment *segment, uint32_t *bell_words, attempt *try_it
     int rc = try_it(object);
     if (rc != -EAGAIN || deadline <= WEFT_POLL)
         return rc;
-    for (int i = 0; i < SPINS; i++) {
+    for (int i = 0; i < weft__hook_spins(); i++) {
         weft__relax();
         rc = try_it(object);
         if (rc != -EAGAIN)
@@ -291,7 +289,7 @@ static int try_acquire(void *object)
     uint32_t value = weft__load_relaxed(&semaphore->value_); /* relaxed: the swap decides */
     while (value > 0) {
         /* edge shm.units (acquire): whoever released the unit */
-        if (weft__cas_acq_rel(&semaphore->value_, &value, value - 1))
+        if (weft__cas_acquire(&semaphore->value_, &value, value - 1))
             return 0;
         weft__relax();
     }
@@ -315,7 +313,8 @@ int weft_shm_semaphore_release(weft_shm_semaphore *semaphore, uint32_t units)
         if (units > semaphore->limit_ - value || value > semaphore->limit_)
             return -EOVERFLOW;
         /* edge shm.units (release): what the releaser did before */
-    } while (!weft__cas_acq_rel(&semaphore->value_, &value, value + units));
+    } while (!weft__cas_release(&semaphore->value_, &value, value + units));
+    WEFT_CRASH_POINT(97);
     weft__bell_tell(bell_at(semaphore->bell_), units < INT_MAX ? (int)units : INT_MAX);
     return 0;
 }
@@ -449,6 +448,7 @@ static int barrier_change(weft_shm_barrier *barrier, uint64_t from, uint64_t to)
     /* edge shm.barrier (acq_rel): every arrival of the round before every return from it */
     if (!weft__cas_acq_rel(&barrier->state_, &from, to))
         return 0;
+    WEFT_CRASH_POINT(96);
     weft__bell_tell(bell_at(barrier->bell_), INT_MAX);
     return 1;
 }
@@ -475,20 +475,31 @@ typedef struct arrived {
     uint32_t deaths;
 } arrived;
 
-static int try_barrier(void *object)
+/* How the round ended: 0 all have come; -EPIPE; -EAGAIN it has not. */
+static int outcome(const arrived *arrival)
 {
-    const arrived *arrival = object;
     uint64_t state = barrier_state(arrival->barrier);
     uint64_t since = ROUNDS_BETWEEN(arrival->round, ROUND(state));
     if (since != 0)
         return since <= PAST_BITS && (PAST(state) >> (since - 1) & 1) ? 0 : -EPIPE;
-    if (state & BROKEN)
-        return -EPIPE;
-    /* relaxed: who has died is known by now, or at the end of the next nap */
-    if (weft__load_relaxed(&arrival->header->deaths) == arrival->deaths)
-        return -EAGAIN;
+    return state & BROKEN ? -EPIPE : -EAGAIN;
+}
+
+/* Break the round for this reason, unless all have come meanwhile. */
+static int give_up(const arrived *arrival, int reason)
+{
     barrier_break(arrival->barrier, arrival->round);
-    return -EOWNERDEAD;
+    return outcome(arrival) == 0 ? 0 : reason;
+}
+
+static int try_barrier(void *object)
+{
+    const arrived *arrival = object;
+    int rc = outcome(arrival);
+    /* relaxed: who has died is known by now, or will be when the sleep ends */
+    if (rc == -EAGAIN && weft__load_relaxed(&arrival->header->deaths) != arrival->deaths)
+        rc = give_up(arrival, -EOWNERDEAD);
+    return rc;
 }
 
 /* Count this party in: its number, and the round; or -EPIPE. */
@@ -519,7 +530,7 @@ int weft_shm_barrier_wait(weft_shm_barrier *barrier, int64_t deadline)
         return number;
     int rc = wait_at(segment, barrier->bell_, try_barrier, &arrival, deadline);
     if (rc == -ETIMEDOUT || rc == -ECANCELED || rc == -EAGAIN)
-        barrier_break(barrier, arrival.round);
+        rc = give_up(&arrival, rc);
     return rc == 0 ? number : rc;
 }
 

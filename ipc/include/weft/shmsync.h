@@ -55,7 +55,7 @@ typedef struct weft_shm_cond {
 typedef struct weft_shm_barrier {
     uint64_t offset_;
     uint32_t bell_[2];
-    uint64_t state_; /* round:32 | broken:1 | arrived:31 */
+    uint64_t state_; /* which round, who has come, how the last ones ended: see shmsync.c */
     uint64_t parties_;
 } weft_shm_barrier;
 

@@ -29,6 +29,8 @@
     explore_park_until((word), (expected), (deadline_ns))
 #define weft__hook_shared_wake(word, count) explore_park_wake((word), (count))
 #define weft__hook_shared_membarrier() explore_membarrier()
+#define weft__hook_self() ((uintptr_t)explore_self() + 1)
+#define weft__hook_spins() 1
 
 #define WEFT__PANIC(what) explore_fail(EXPLORE_PLACE what)
 #define weft_assert(condition)                                                                     \
