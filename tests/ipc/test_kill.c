@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_kill.c — processes that push and take without end, killed at random, again and again.
+/* test_kill.c — processes that push and take, or lock and wait, without end, killed at random,
+ * again and again.
  *
  * Each message has a number of its own. A producer notes the number as sent after the push; a
  * consumer notes it as got before it releases the message, and whether it was marked. At the end
  * nobody is killed any more and the rest is taken out. Then each number that was sent has been got,
- * and none twice but for those that were marked.
+ * and none twice but for those that were marked. Of locks nobody keeps any: what each guards is two
+ * equal numbers, which only an heir may find different.
  *
  * ctest: TIMEOUT 120 LABELS slow */
 #include "shared.h"
 
 #include <weft/queue.h>
+#include <weft/shm.h>
+#include <weft/shmsync.h>
 
 #ifndef KILLS
 #define KILLS LESS_IF_SANITIZED(400, 60)
@@ -298,6 +302,163 @@ static void test_pipe(void **state)
     weft_pipe_detach(messages);
 }
 
+/* ---- locks and their relatives -----------------------------------------------------------------
+ * */
+
+typedef struct pair {
+    uint64_t first, second;
+} pair;
+
+typedef struct kit {
+    weft_shm_mutex mutex;
+    weft_shm_rlock rlock;
+    weft_shm_mutex monitor; /* with this condition */
+    weft_shm_cond cond;
+    weft_shm_semaphore semaphore;
+    weft_shm_barrier barrier;
+    pair under_mutex, under_rlock, under_monitor;
+    uint64_t units, meetings; /* that were had */
+} kit;
+
+static kit *tools;
+
+/* Make the numbers one larger; whoever inherits makes them equal before. 0, or a line. */
+static int add_one(pair *numbers, int is_heir)
+{
+    if (is_heir)
+        numbers->second = numbers->first;
+    if (numbers->first != numbers->second)
+        return complain(__LINE__);
+    weft__store_relaxed(&numbers->first, numbers->first + 1);
+    weft__store_relaxed(&numbers->second, numbers->second + 1);
+    return 0;
+}
+
+static int is_stopped(void)
+{
+    return weft__load_acquire(&counts->stop) != 0;
+}
+
+/* Given what a lock call has answered: 0 locked, all is well now; or a line. */
+static int inherit(int rc, weft_shm_mutex *mutex, pair *numbers)
+{
+    if (rc != 0 && rc != -EOWNERDEAD)
+        return complain(__LINE__);
+    if (add_one(numbers, rc == -EOWNERDEAD) != 0)
+        return complain(__LINE__);
+    return rc == 0 || weft_shm_mutex_repaired(mutex) == 0 ? 0 : complain(__LINE__);
+}
+
+static int use_mutex(void *arg)
+{
+    (void)arg;
+    while (!is_stopped()) {
+        int rc = weft_shm_mutex_lock(&tools->mutex, weft_in(LIVENESS_NS));
+        if (inherit(rc, &tools->mutex, &tools->under_mutex) != 0)
+            return 1;
+        if (weft_shm_mutex_unlock(&tools->mutex) != 0)
+            return complain(__LINE__);
+    }
+    return 0;
+}
+
+static int use_rlock(void *arg)
+{
+    weft_shm_rlock *lock = &tools->rlock;
+    (void)arg;
+    while (!is_stopped()) {
+        int rc = weft_shm_rlock_lock(lock, weft_in(LIVENESS_NS));
+        if (inherit(rc, &lock->mutex_, &tools->under_rlock) != 0)
+            return 1;
+        if (weft_shm_rlock_lock(lock, WEFT_POLL) != 0 || add_one(&tools->under_rlock, 0) != 0 ||
+            weft_shm_rlock_unlock(lock) != 0 || weft_shm_rlock_unlock(lock) != 0)
+            return complain(__LINE__);
+    }
+    return 0;
+}
+
+/* Two take turns, as long as both live: whoever waits in vain takes the other's. */
+static int use_condition(void *arg)
+{
+    (void)arg;
+    while (!is_stopped()) {
+        int rc = weft_shm_mutex_lock(&tools->monitor, weft_in(LIVENESS_NS));
+        if (inherit(rc, &tools->monitor, &tools->under_monitor) != 0 ||
+            weft_shm_cond_notify(&tools->cond, 1) != 0)
+            return complain(__LINE__);
+        rc = weft_shm_cond_wait(&tools->cond, &tools->monitor, weft_in(WEFT_MSEC));
+        if (inherit(rc == -ETIMEDOUT ? 0 : rc, &tools->monitor, &tools->under_monitor) != 0 ||
+            weft_shm_mutex_unlock(&tools->monitor) != 0)
+            return complain(__LINE__);
+    }
+    return 0;
+}
+
+static int use_semaphore(void *arg)
+{
+    (void)arg;
+    while (!is_stopped()) {
+        if (weft_shm_semaphore_acquire(&tools->semaphore, weft_in(LIVENESS_NS)) != 0)
+            return complain(__LINE__);
+        (void)weft__fetch_add_acq_rel(&tools->units, 1);
+        if (weft_shm_semaphore_release(&tools->semaphore, 1) != 0)
+            return complain(__LINE__);
+    }
+    return 0;
+}
+
+static int use_barrier(void *arg)
+{
+    (void)arg;
+    while (!is_stopped()) {
+        int rc = weft_shm_barrier_wait(&tools->barrier, weft_in(10 * WEFT_MSEC));
+        if (rc >= 0)
+            (void)weft__fetch_add_acq_rel(&tools->meetings, 1);
+        else if (rc == -EPIPE || rc == -EOWNERDEAD || rc == -ETIMEDOUT)
+            (void)weft_shm_barrier_reset(&tools->barrier);
+        else
+            return complain(__LINE__);
+    }
+    return 0;
+}
+
+static void check_pair(weft_shm_mutex *mutex, pair *numbers)
+{
+    int rc = weft_shm_mutex_lock(mutex, weft_in(LIVENESS_NS));
+    assert_true(rc == 0 || rc == -EOWNERDEAD);
+    assert_true(rc == -EOWNERDEAD || numbers->first == numbers->second);
+    assert_true(numbers->first > 0);
+}
+
+static void test_locks(void **state)
+{
+    weft_shm *shm = NULL;
+    party parties[] = {{.body = use_mutex},     {.body = use_mutex},     {.body = use_rlock},
+                       {.body = use_rlock},     {.body = use_condition}, {.body = use_condition},
+                       {.body = use_semaphore}, {.body = use_barrier},   {.body = use_barrier}};
+    unsigned kills = KILLS / 2;
+    (void)state;
+    assert_int_equal(weft_shm_create(&shm, NULL, sizeof *tools), 0);
+    tools = weft_shm_data(shm);
+    assert_int_equal(weft_shm_mutex_init(&tools->mutex), 0);
+    assert_int_equal(weft_shm_rlock_init(&tools->rlock), 0);
+    assert_int_equal(weft_shm_mutex_init(&tools->monitor), 0);
+    assert_int_equal(weft_shm_cond_init(&tools->cond), 0);
+    assert_int_equal(weft_shm_semaphore_init(&tools->semaphore, kills + 1, kills + 1), 0);
+    assert_int_equal(weft_shm_barrier_init(&tools->barrier, 2), 0);
+    kill_and_replace(parties, sizeof parties / sizeof parties[0], kills);
+    check_pair(&tools->mutex, &tools->under_mutex);
+    check_pair(&tools->rlock.mutex_, &tools->under_rlock);
+    check_pair(&tools->monitor, &tools->under_monitor);
+    assert_true(tools->units > 0);
+    assert_true(weft_shm_semaphore_value(&tools->semaphore) >= 1); /* a death takes one at most */
+    print_message("%lu, %lu and %lu times locked, %lu units, %lu meetings\n",
+                  (unsigned long)tools->under_mutex.first, (unsigned long)tools->under_rlock.first,
+                  (unsigned long)tools->under_monitor.first, (unsigned long)tools->units,
+                  (unsigned long)tools->meetings);
+    weft_shm_detach(shm);
+}
+
 #define WITH_COUNTS(test) cmocka_unit_test_setup_teardown(test, prepare, cleanup)
 
 int main(void)
@@ -306,6 +467,7 @@ int main(void)
         WITH_COUNTS(test_queue),
         WITH_COUNTS(test_one_to_one),
         WITH_COUNTS(test_pipe),
+        WITH_COUNTS(test_locks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -296,24 +296,76 @@ static void test_queue_operations(void **state)
 /* ---- locks -------------------------------------------------------------------------------------
  * */
 
-static weft_shm_mutex *mutex;
-static uint64_t *pair;
+typedef struct kit {
+    weft_shm_mutex mutex;
+    weft_shm_rlock rlock;
+    weft_shm_cond cond;
+    weft_shm_semaphore semaphore;
+    weft_shm_event event;
+    weft_shm_barrier barrier;
+    uint64_t pair[2]; /* equal, unless somebody died between the two */
+} kit;
 
-static int do_lock_and_unlock(void)
+static kit *tools;
+
+static void add_to_pair(void)
 {
-    if (weft_shm_mutex_lock(mutex, WEFT_POLL) != 0)
-        return -1;
-    pair[0]++;
-    pair[1]++;
-    return weft_shm_mutex_unlock(mutex);
+    tools->pair[0]++;
+    tools->pair[1]++;
 }
 
-static void check_lock(void)
+static int do_mutex(void)
+{
+    if (weft_shm_mutex_lock(&tools->mutex, WEFT_POLL) != 0)
+        return -1;
+    add_to_pair();
+    return weft_shm_mutex_unlock(&tools->mutex);
+}
+
+static int do_rlock(void)
+{
+    if (weft_shm_rlock_lock(&tools->rlock, WEFT_POLL) != 0 ||
+        weft_shm_rlock_lock(&tools->rlock, WEFT_POLL) != 0)
+        return -1;
+    add_to_pair();
+    return weft_shm_rlock_unlock(&tools->rlock) | weft_shm_rlock_unlock(&tools->rlock);
+}
+
+/* Nobody notifies, and its time is over at once. */
+static int do_condition(void)
+{
+    if (weft_shm_mutex_lock(&tools->mutex, WEFT_POLL) != 0)
+        return -1;
+    add_to_pair();
+    int rc = weft_shm_cond_notify(&tools->cond, 1) |
+             (weft_shm_cond_wait(&tools->cond, &tools->mutex, WEFT_POLL) != -ETIMEDOUT);
+    return rc | weft_shm_mutex_unlock(&tools->mutex);
+}
+
+static int do_semaphore(void)
+{
+    if (weft_shm_semaphore_acquire(&tools->semaphore, WEFT_POLL) != 0)
+        return -1;
+    return weft_shm_semaphore_release(&tools->semaphore, 1);
+}
+
+static int do_event(void)
+{
+    return weft_shm_event_clear(&tools->event) | weft_shm_event_set(&tools->event) |
+           weft_shm_event_wait(&tools->event, WEFT_POLL);
+}
+
+static int do_barrier(void)
+{
+    return weft_shm_barrier_wait(&tools->barrier, WEFT_POLL);
+}
+
+static void check_lock(weft_shm_mutex *mutex)
 {
     int rc = weft_shm_mutex_lock(mutex, weft_in(LIVENESS_NS));
     assert_true(rc == 0 || rc == -EOWNERDEAD);
-    assert_true(rc == -EOWNERDEAD || pair[0] == pair[1]);
-    pair[1] = pair[0];
+    assert_true(rc == -EOWNERDEAD || tools->pair[0] == tools->pair[1]);
+    tools->pair[1] = tools->pair[0];
     if (rc == -EOWNERDEAD)
         assert_int_equal(weft_shm_mutex_repaired(mutex), 0);
     assert_int_equal(weft_shm_mutex_unlock(mutex), 0);
@@ -321,28 +373,100 @@ static void check_lock(void)
     assert_int_equal(weft_shm_mutex_unlock(mutex), 0);
 }
 
-static void test_mutex(void **state)
+static void check_mutex(void)
+{
+    check_lock(&tools->mutex);
+}
+
+static void check_rlock(void)
+{
+    check_lock(&tools->rlock.mutex_);
+    assert_int_equal(do_rlock(), 0);
+}
+
+static void check_condition(void)
+{
+    check_lock(&tools->mutex);
+    assert_int_equal(do_condition(), 0);
+}
+
+/* A unit that the dead had is gone, and no other. */
+static void check_semaphore(void)
+{
+    uint32_t value = weft_shm_semaphore_value(&tools->semaphore);
+    assert_true(value == 1 || value == 2);
+    if (value == 1)
+        assert_int_equal(weft_shm_semaphore_release(&tools->semaphore, 1), 0);
+    assert_int_equal(weft_shm_semaphore_release(&tools->semaphore, 1), -EOVERFLOW);
+    assert_int_equal(do_semaphore(), 0);
+}
+
+static void check_event(void)
+{
+    assert_int_equal(do_event(), 0);
+}
+
+static void check_barrier(void)
+{
+    assert_int_equal(do_barrier(), 0);
+}
+
+static const struct {
+    const char *name;
+    int (*body)(void);
+    void (*check)(void);
+    unsigned long stride; /* in STRIDEs: what is long is not tried so often */
+} lock_operations[] = {
+    {"lock and unlock", do_mutex, check_mutex, 1},
+    {"lock twice", do_rlock, check_rlock, 1},
+    {"wait for a condition", do_condition, check_condition, 20},
+    {"acquire and release", do_semaphore, check_semaphore, 1},
+    {"set an event", do_event, check_event, 1},
+    {"come to a barrier", do_barrier, check_barrier, 1},
+};
+
+static void init_tools(void)
+{
+    assert_int_equal(weft_shm_mutex_init(&tools->mutex), 0);
+    assert_int_equal(weft_shm_rlock_init(&tools->rlock), 0);
+    assert_int_equal(weft_shm_cond_init(&tools->cond), 0);
+    assert_int_equal(weft_shm_semaphore_init(&tools->semaphore, 2, 2), 0);
+    assert_int_equal(weft_shm_event_init(&tools->event), 0);
+    assert_int_equal(weft_shm_barrier_init(&tools->barrier, 1), 0);
+}
+
+/* Kill a child after so many instructions of its second call; the first one joins the segment. */
+static int kill_holder_after(int (*body)(void), unsigned long instructions)
+{
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        (void)!body();
+        be_the_child(body);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    int is_over = step(child, instructions);
+    (void)kill(child, SIGKILL);
+    while (waitpid(child, &status, 0) == child && !WIFSIGNALED(status))
+        continue;
+    return is_over;
+}
+
+static void test_locks(void **state)
 {
     weft_shm *shm = NULL;
-    int is_over = 0;
     (void)state;
-    assert_int_equal(weft_shm_create(&shm, NULL, 4096), 0);
-    mutex = weft_shm_data(shm);
-    pair = (uint64_t *)(void *)(mutex + 1);
-    assert_int_equal(weft_shm_mutex_init(mutex), 0);
-    for (unsigned long k = 0; !is_over; k += STRIDE) {
-        pid_t child = fork();
-        if (child == 0) {
-            (void)!do_lock_and_unlock();
-            be_the_child(do_lock_and_unlock);
+    assert_int_equal(weft_shm_create(&shm, NULL, sizeof *tools), 0);
+    tools = weft_shm_data(shm);
+    init_tools();
+    for (size_t o = 0; o < sizeof(lock_operations) / sizeof(lock_operations[0]); o++) {
+        unsigned long kills = 0, stride = lock_operations[o].stride * STRIDE;
+        for (int is_over = 0; !is_over; kills++) {
+            is_over = kill_holder_after(lock_operations[o].body, kills * stride);
+            lock_operations[o].check();
         }
-        int status;
-        assert_int_equal(waitpid(child, &status, 0), child);
-        is_over = step(child, k);
-        (void)kill(child, SIGKILL);
-        while (waitpid(child, &status, 0) == child && !WIFSIGNALED(status))
-            continue;
-        check_lock();
+        print_message("%s: %lu kills, every %lu instructions\n", lock_operations[o].name, kills,
+                      stride);
     }
     weft_shm_detach(shm);
 }
@@ -358,7 +482,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_queue_operations),
-        cmocka_unit_test(test_mutex),
+        cmocka_unit_test(test_locks),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }
