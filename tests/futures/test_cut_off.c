@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* test_cut_off.c — every call that waits for futures or executors, cut off at each of its waits: it
+ * says why, keeps what it has been given, and can be made again.
+ * ctest: TIMEOUT 60 */
+#include "../core/cut_off.h"
+
+#include <weft/future.h>
+#include <weft/sync.h>
+
+#define PROMISES 3
+
+typedef WEFT_FUTURE_OF(int) int_future;
+
+WEFT_TASK(int, square, int, x)
+{
+    return x * x;
+}
+
+WEFT_TASK(int, wait_for_event, weft_event *, event)
+{
+    return weft_event_wait(event, WEFT_FOREVER);
+}
+
+/* An executor that keeps one future, to be run by whoever takes it. */
+typedef struct single {
+    weft_executor base;
+    weft_future *one;
+} single;
+
+static void single_submit(weft_executor *executor, weft_future *future)
+{
+    single *self = (single *)(void *)executor;
+    weft_future *before = weft__exchange_acq_rel(&self->one, future);
+    if (before != NULL)
+        abort();
+}
+
+static void single_run(single *self)
+{
+    weft_future *future = weft__exchange_acq_rel(&self->one, NULL);
+    if (future != NULL)
+        weft_future_run(future);
+}
+
+static const weft_executor_ops single_ops = {.submit = single_submit};
+
+typedef struct stage {
+    int_future promises[PROMISES];
+    int is_set[PROMISES];
+    int fails; /* the helper sets errors */
+    int value;
+    size_t index;
+    weft_error error;
+    single executor;
+    weft_executor *pool;
+    weft_event event;
+    wait_for_event_future running;
+} stage;
+
+/* ---- promises -------------------------------------------------------------------------------- */
+
+static int prepare(void *arg)
+{
+    stage *s = arg;
+    *s = (stage){.value = -1};
+    for (int i = 0; i < PROMISES; i++)
+        weft_promise(s->promises[i]);
+    return 0;
+}
+
+static int keep(stage *s, unsigned i)
+{
+    int value = (int)i + 10;
+    int_future promise = s->promises[i];
+    s->is_set[i] = 1;
+    return weft_set_result(promise, &value);
+}
+
+static int keep_next(void *arg, unsigned times)
+{
+    return times < PROMISES ? keep(arg, times) : 0;
+}
+
+static int keep_all(void *arg, unsigned times)
+{
+    for (unsigned i = 0; i < PROMISES && times == 0; i++)
+        CHECK(keep(arg, i) == 0);
+    return 0;
+}
+
+static int break_first(void *arg, unsigned times)
+{
+    stage *s = arg;
+    if (times > 0)
+        return 0;
+    s->is_set[0] = 1;
+    s->fails = 1;
+    return weft_set_error(s->promises[0], -EDOM, "no");
+}
+
+/* Whoever is left waits as usual. */
+static int check_rest(stage *s)
+{
+    for (unsigned i = 0; i < PROMISES; i++) {
+        int value = 0;
+        if (s->promises[i].h == NULL)
+            continue;
+        CHECK(s->is_set[i] || weft_result(s->promises[i], &value, WEFT_POLL) == -ETIMEDOUT);
+        CHECK(s->is_set[i] || keep(s, i) == 0);
+        int rc = weft_await(s->promises[i], &value, WEFT_FOREVER);
+        CHECK(rc == (s->fails && i == 0 ? -EDOM : 0) && s->promises[i].h == NULL);
+        CHECK(rc != 0 || value == (int)i + 10);
+    }
+    return 0;
+}
+
+static int64_t await_first(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    return weft_await(s->promises[0], &s->value, deadline_ns);
+}
+
+static int check_await(void *arg, int64_t rc)
+{
+    stage *s = arg;
+    CHECK((s->promises[0].h == NULL) == (rc == 0));
+    CHECK(s->value == (rc == 0 ? 10 : -1));
+    return check_rest(s);
+}
+
+static int64_t read_first(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    return weft_result(s->promises[0], &s->value, deadline_ns);
+}
+
+static int check_read(void *arg, int64_t rc)
+{
+    stage *s = arg;
+    CHECK(s->promises[0].h != NULL && s->value == (rc == 0 ? 10 : -1));
+    return check_rest(s);
+}
+
+static int64_t read_error(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    return weft_exception(s->promises[0], &s->error, deadline_ns);
+}
+
+static int check_error(void *arg, int64_t rc)
+{
+    stage *s = arg;
+    CHECK(s->error.code == (rc == 0 && s->fails ? -EDOM : 0));
+    return check_rest(s);
+}
+
+/* That the deadline passes is no error of weft_wait(): it counts. */
+static int64_t wait_until_ended(stage *s, weft_return_when when, ptrdiff_t enough,
+                                int64_t deadline_ns)
+{
+    ptrdiff_t n = weft_wait(s->promises, PROMISES, when, deadline_ns);
+    return n >= 0 && n < enough ? -ETIMEDOUT : n;
+}
+
+static int64_t wait_for_all(void *arg, int64_t deadline_ns)
+{
+    return wait_until_ended(arg, WEFT_ALL_COMPLETED, PROMISES, deadline_ns);
+}
+
+static int64_t wait_for_one(void *arg, int64_t deadline_ns)
+{
+    return wait_until_ended(arg, WEFT_FIRST_COMPLETED, 1, deadline_ns);
+}
+
+static int64_t wait_for_failure(void *arg, int64_t deadline_ns)
+{
+    return wait_until_ended(arg, WEFT_FIRST_EXCEPTION, 1, deadline_ns);
+}
+
+static int check_wait(void *arg, int64_t rc)
+{
+    stage *s = arg;
+    CHECK(rc <= s->is_set[0] + s->is_set[1] + s->is_set[2]);
+    return check_rest(s);
+}
+
+static int64_t wait_for_each(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    weft_completed all;
+    size_t i;
+    weft_completed_open(&all, &s->promises[0].h, PROMISES, deadline_ns);
+    int rc = weft_completed_next(&all, &i);
+    for (; rc == 1; rc = weft_completed_next(&all, &i))
+        s->index |= (size_t)1 << i;
+    weft_completed_close(&all);
+    return rc;
+}
+
+static int check_each(void *arg, int64_t rc)
+{
+    stage *s = arg;
+    for (unsigned i = 0; i < PROMISES; i++)
+        CHECK(s->is_set[i] || (s->index & (size_t)1 << i) == 0);
+    CHECK(rc < 0 || s->index == ((size_t)1 << PROMISES) - 1);
+    return check_rest(s);
+}
+
+static int64_t await_group(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    weft_void_future all = weft_all(s->promises, PROMISES);
+    int rc = weft_await(all, NULL, deadline_ns);
+    weft_release(all);
+    return rc;
+}
+
+/* ---- map ------------------------------------------------------------------------------------- */
+
+static int next_input(void *arg, size_t index, void *args)
+{
+    (void)arg;
+    *(square_args *)args = (square_args){.x = (int)index + 2};
+    return index < 2;
+}
+
+static int prepare_map(void *arg)
+{
+    stage *s = arg;
+    *s = (stage){.value = -1, .index = 42, .executor = {.base = {.ops = &single_ops}}};
+    return 0;
+}
+
+/* What it submits belongs to the caller's scope, and ends with it. */
+static int64_t next_of_map(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    weft_map *map;
+    weft_map_config config = {.window = 1, .deadline = deadline_ns};
+    int rc = weft_map_open(&map, &s->executor.base, square, next_input, s, &config);
+    if (rc != 0)
+        return rc;
+    rc = weft_map_next(map, &s->index, &s->value);
+    weft_map_close(map);
+    single_run(&s->executor); /* in vain: it has been cancelled */
+    return rc;
+}
+
+static int run_next(void *arg, unsigned times)
+{
+    stage *s = arg;
+    if (times == 0)
+        single_run(&s->executor);
+    return 0;
+}
+
+static int check_map(void *arg, int64_t rc)
+{
+    stage *s = arg;
+    CHECK(s->index == 0 || (rc < 0 && s->index == SIZE_MAX));
+    CHECK(s->value == (rc == 1 ? 4 : -1));
+    CHECK(s->executor.one == NULL);
+    return 0;
+}
+
+/* ---- pools ----------------------------------------------------------------------------------- */
+
+/* One worker that is busy, and room for one that waits, which is taken. */
+static int prepare_pool(void *arg)
+{
+    stage *s = arg;
+    weft_pool_config config = {.runtime = {.workers = 1}, .queue_max = 1};
+    *s = (stage){.value = -1};
+    CHECK(weft_pool_create(&s->pool, &config) == 0);
+    s->running = weft_submit(s->pool, wait_for_event, &s->event);
+    while (!weft_running(s->running))
+        CHECK(weft_sleep(weft_in(20 * WEFT_USEC)) == 0);
+    return 0;
+}
+
+static int64_t shut_down(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    return weft_executor_shutdown(s->pool, 0, deadline_ns);
+}
+
+static int set_event(void *arg, unsigned times)
+{
+    stage *s = arg;
+    (void)times;
+    weft_event_set(&s->event);
+    return 0;
+}
+
+static int check_pool(void *arg, int64_t rc)
+{
+    stage *s = arg;
+    CHECK(rc < 0 || weft_done(s->running));
+    square_future late = weft_submit(s->pool, square, 3);
+    CHECK(weft_await(late, NULL, WEFT_FOREVER) == -EPIPE);
+    weft_event_set(&s->event);
+    CHECK(weft_await(s->running, &s->value, WEFT_FOREVER) == 0 && s->value == 0);
+    CHECK(weft_executor_shutdown(s->pool, 0, WEFT_FOREVER) == 0);
+    return weft_pool_destroy(s->pool);
+}
+
+#define PROMISE(name, call, help, check, waits)                                                    \
+    {                                                                                              \
+        name, prepare, call, help, NULL, NULL, check, 0, waits                                     \
+    }
+
+static const act acts[] = {
+    PROMISE("await", await_first, keep_next, check_await, 1),
+    PROMISE("result", read_first, keep_next, check_read, 1),
+    PROMISE("exception", read_error, break_first, check_error, 1),
+    PROMISE("wait for all", wait_for_all, keep_all, check_wait, 1),
+    PROMISE("wait for one", wait_for_one, keep_next, check_wait, 1),
+    PROMISE("wait for a failure", wait_for_failure, break_first, check_wait, 1),
+    PROMISE("as completed", wait_for_each, keep_next, check_each, PROMISES),
+    PROMISE("all", await_group, keep_all, check_wait, 1),
+    {"map", prepare_map, next_of_map, run_next, NULL, NULL, check_map, 0, 1},
+    {"shutdown", prepare_pool, shut_down, set_event, NULL, NULL, check_pool, 0, 1},
+};
+
+static int check_acts(void *arg)
+{
+    stage s;
+    (void)arg;
+    return cut_all(acts, sizeof acts / sizeof acts[0], &s, LESS_IF_SANITIZED(20, 5));
+}
+
+static void test_everywhere(void **state)
+{
+    (void)state;
+    for (unsigned workers = 1; workers <= 4; workers++)
+        if (workers != 3)
+            on_count(workers, check_acts, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_everywhere),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
