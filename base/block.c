@@ -8,6 +8,12 @@
 
 #include <errno.h>
 
+static int attend(int64_t *deadline_ns)
+{
+    (void)deadline_ns;
+    return 0;
+}
+
 static int wait_words(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
 {
     int rc = weft__futex_wait_shared(sleeps, count, deadline_ns);
@@ -20,6 +26,7 @@ static uintptr_t self(void)
 }
 
 const weft__block weft__block_thread = {.now = weft_now,
+                                        .attend = attend,
                                         .wait_words = wait_words,
                                         .wake_word = weft__futex_wake_shared,
                                         .wait_readable = weft__wait_readable,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* block.h — how code that knows no fibers waits: a table of five functions that somebody above may
+/* block.h — how code that knows no fibers waits: a table of six functions that somebody above may
  * replace.
  *
  * What lies in shared memory waits for a word to change. In a plain thread that is a futex; in a
@@ -20,9 +20,13 @@ typedef struct weft__block {
     /* Nanoseconds of the clock that deadlines refer to. */
     int64_t (*now)(void);
 
+    /* What is around the caller, before each wait for a word: 0; -ECANCELED: it is being cancelled.
+     * Lowers *deadline_ns to what else it has to keep to. */
+    int (*attend)(int64_t *deadline_ns);
+
     /* Wait while all words, in memory that other processes may share, are as expected; all but the
      * first may be left out. 0: woken, changed before, or for no reason; -ETIMEDOUT: the deadline
-     * has passed; -ECANCELED: the fiber is being cancelled. */
+     * has passed. */
     int (*wait_words)(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns);
 
     /* Wake up to `count` of those who wait for `word`, in any process. Returns how many were

@@ -80,31 +80,30 @@ static int try_lock(weft__segment *segment, weft__robust *lock, uint32_t me, uin
     return weft__robust_try(lock, me, seen, segment->processes, segment->geometry.participants);
 }
 
-static int lock_slowly(weft__segment *segment, weft__robust *lock, uint32_t me, int64_t deadline)
+static int lock_slowly(weft__nap *nap, weft__robust *lock, uint32_t me)
 {
-    weft__nap nap = weft__nap_of(segment, deadline);
     uint32_t seen;
     for (int i = 0; i < weft__hook_spins(); i++) {
-        int rc = try_lock(segment, lock, me, &seen);
+        int rc = try_lock(nap->segment, lock, me, &seen);
         if (rc >= 0)
             return rc;
         weft__relax();
     }
     for (;;) {
-        weft__nap_begin(&nap);
-        int rc = try_lock(segment, lock, me | WEFT__WAITED, &seen);
+        weft__nap_begin(nap);
+        int rc = try_lock(nap->segment, lock, me | WEFT__WAITED, &seen);
         if (rc >= 0)
             return rc;
         if (!weft__robust_wait(lock, &seen))
             continue;
-        rc = nap_on(&nap, &lock->word, seen);
+        rc = nap_on(nap, &lock->word, seen);
         if (rc == -ETIMEDOUT || rc == -ECANCELED)
             return rc;
     }
 }
 
-/* 0; 1 inherited; or why not. */
-static int lock_any(weft_shm_mutex *mutex, int64_t deadline)
+/* 0; 1 inherited; or why not. Firm: whatever becomes of the caller's scope. */
+static int lock_any(weft_shm_mutex *mutex, int64_t deadline, int is_firm)
 {
     weft__segment *segment = segment_of(mutex, &mutex->offset_);
     if (segment == NULL)
@@ -118,7 +117,9 @@ static int lock_any(weft_shm_mutex *mutex, int64_t deadline)
         (void)weft__members_look(segment);
         rc = try_lock(segment, lock, me, &seen);
     } else if (rc == -EAGAIN) {
-        rc = lock_slowly(segment, lock, me, deadline);
+        weft__nap nap = weft__nap_of(segment, deadline);
+        nap.is_firm = is_firm;
+        rc = lock_slowly(&nap, lock, me);
     }
     if (rc >= 0 && weft__load_relaxed(&lock->health) == WEFT__LOST) { /* relaxed: the holder's */
         (void)weft_shm_mutex_unlock(mutex);
@@ -131,14 +132,14 @@ static int lock_any(weft_shm_mutex *mutex, int64_t deadline)
 
 int weft_shm_mutex_lock(weft_shm_mutex *mutex, int64_t deadline)
 {
-    int rc = lock_any(mutex, deadline);
+    int rc = lock_any(mutex, deadline, 0);
     return rc > 0 ? -EOWNERDEAD : rc;
 }
 
 int weft_shm_mutex_lock_repair(weft_shm_mutex *mutex, int (*repair)(void *), void *arg,
                                int64_t deadline)
 {
-    int rc = lock_any(mutex, deadline);
+    int rc = lock_any(mutex, deadline, 0);
     if (rc <= 0)
         return rc;
     if (repair(arg) == 0)
@@ -397,9 +398,9 @@ int weft_shm_cond_wait(weft_shm_cond *cond, weft_shm_mutex *mutex, int64_t deadl
     if (rc != 0)
         return rc;
     int why = nap_on(&nap, &bell->rung, rung);
-    rc = weft_shm_mutex_lock(mutex, WEFT_FOREVER);
+    rc = lock_any(mutex, WEFT_FOREVER, 1);
     if (rc != 0)
-        return rc;
+        return rc > 0 ? -EOWNERDEAD : rc;
     return why == -ETIMEDOUT || why == -ECANCELED ? why : 0;
 }
 

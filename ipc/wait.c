@@ -156,7 +156,6 @@ static int64_t sleep_once(weft_queue *queue, const waiting *wait, weft__nap *nap
     weft__nap_begin(nap);
     uint32_t rung = weft__bell_arm(wait->bell);
     int64_t rc = wait->attempt(queue, wait->arg);
-    *why = 0;
     if (rc != -EAGAIN)
         return rc;
     *why = weft__nap_sleep(nap, &wait->bell->rung, rung);
@@ -177,7 +176,7 @@ static int64_t sleep_and_look(weft_queue *queue, const waiting *wait)
     weft__nap nap = weft__nap_of(queue->segment, wait->deadline);
     int64_t begin = block->now();
     for (;;) {
-        int why;
+        int why = 0;
         int64_t rc = sleep_once(queue, wait, &nap, &why);
         int64_t now = block->now();
         if (rc != -EAGAIN || why == -ECANCELED) {
@@ -190,7 +189,7 @@ static int64_t sleep_and_look(weft_queue *queue, const waiting *wait)
             rc = settle_and_attempt(queue, wait);
         if (rc != -EAGAIN)
             return rc;
-        if (now >= wait->deadline)
+        if (now >= nap.deadline)
             return -ETIMEDOUT;
     }
 }

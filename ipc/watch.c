@@ -96,13 +96,14 @@ int weft__nap_sleep(weft__nap *nap, const uint32_t *word, uint32_t expected)
     const weft__shm_header *header = nap->segment->header;
     const weft__sleep sleeps[] = {
         {word, expected}, {&header->deaths, nap->deaths}, {&header->arrivals, nap->arrivals}};
+    int rc = nap->is_firm ? 0 : block->attend(&nap->deadline);
+    if (rc != 0)
+        return rc;
     int64_t now = block->now();
     if (now >= nap->deadline)
         return -ETIMEDOUT;
     int64_t limit = nap->deadline - now > nap->length ? now + nap->length : nap->deadline;
-    int rc = block->wait_words(sleeps, is_plain(nap) ? 1 : 3, limit);
-    if (rc == -ECANCELED)
-        return rc;
+    rc = block->wait_words(sleeps, is_plain(nap) ? 1 : 3, limit);
     if (has_news(nap))
         return -EOWNERDEAD;
     if (rc != -ETIMEDOUT)

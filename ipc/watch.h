@@ -9,10 +9,11 @@
  * been proved dead or has arrived, and, as nothing else tells of some deaths, after a while. */
 typedef struct weft__nap {
     weft__segment *segment;
-    int64_t deadline; /* of the wait */
+    int64_t deadline; /* of the wait; lowered to what else the caller has to keep to */
     int64_t length;   /* of the next nap, in nanoseconds */
     uint32_t deaths;  /* of the header's, before the wait looked for the last time */
     uint32_t arrivals;
+    int is_firm; /* nothing around the caller cuts the wait off */
 } weft__nap;
 
 weft__nap weft__nap_of(weft__segment *segment, int64_t deadline);

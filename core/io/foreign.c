@@ -20,13 +20,19 @@
 #include <weft/io.h>
 #include <weft/runtime.h>
 
+static int attend(int64_t *deadline_ns)
+{
+    const weft_scope *scope = weft_current_scope();
+    if (scope != NULL && scope->deadline_ns_ < *deadline_ns)
+        *deadline_ns = scope->deadline_ns_;
+    return weft_cancel_requested() == -ECANCELED ? -ECANCELED : 0;
+}
+
 static int wait_words(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
 {
     int rc = 0;
     if (weft__worker_self() == NULL)
         return weft__block_thread.wait_words(sleeps, count, deadline_ns);
-    if (weft_cancel_requested() != 0)
-        return -ECANCELED;
     weft_blocking
     {
         rc = weft__block_thread.wait_words(sleeps, count, deadline_ns);
@@ -51,6 +57,7 @@ static uintptr_t self(void)
 void weft__block_enter_fibers(void)
 {
     static const weft__block fibers = {.now = weft_now,
+                                       .attend = attend,
                                        .wait_words = wait_words,
                                        .wake_word = weft__futex_wake_shared,
                                        .wait_readable = wait_readable,
