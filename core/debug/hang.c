@@ -81,12 +81,11 @@ typedef struct census {
     uint64_t changes; /* announcements and rousals so far */
 } census;
 
-static int is_at_rest(const weft_runtime *runtime, census *seen)
+static int is_at_rest(weft_runtime *runtime, census *seen)
 {
-    weft_runtime *mutable = (weft_runtime *)(uintptr_t)runtime;
     if (weft__load_relaxed(&runtime->stopping)) /* relaxed: whoever stops it is awake */
         return 0;
-    if (!weft__injector_is_empty(&mutable->injector))
+    if (!weft__injector_is_empty(&runtime->injector))
         return 0;
     const weft__reactor *reactor = weft__load_acquire(&runtime->reactor); /* edge idle.files */
     if (reactor != NULL &&
@@ -99,8 +98,7 @@ static int is_at_rest(const weft_runtime *runtime, census *seen)
             return 0;
         /* relaxed: stored before the announcement that was just read, or a later one */
         seen->changes += weft__load_relaxed(&worker->announcements);
-        if (!weft__deque_is_empty(&worker->deque) ||
-            weft__wheel_next(&worker->wheel) != WEFT_FOREVER)
+        if (!weft__deque_is_empty(&worker->deque) || weft__wheel_is_armed(&worker->wheel))
             return 0;
     }
     seen->threads += runtime->worker_count;
@@ -282,6 +280,15 @@ static int are_fibers_waiting(const weft_runtime *runtime)
     return weft__load_relaxed(&pool->fibers) > idle;
 }
 
+/* When all are asleep: a deadline that was not needed any more does not count. */
+static int are_timers_armed(const weft_runtime *runtime)
+{
+    for (unsigned i = 0; i < runtime->worker_count; i++)
+        if (weft__wheel_is_armed(&runtime->workers[i].wheel))
+            return 1;
+    return 0;
+}
+
 /* It is certain: the first to see it says so. */
 static void tell(weft__worker *worker)
 {
@@ -301,17 +308,9 @@ static int64_t look_again_at(weft__worker *worker, int64_t now_ns, int64_t wait_
     return worker->hang_look_ns;
 }
 
-int64_t weft__hang_watch(weft__worker *worker)
+/* When to look again; WEFT_FOREVER: not before the next sleep. */
+static int64_t look(weft__worker *worker)
 {
-    const weft_runtime *runtime = worker->runtime;
-    if (runtime->hang == WEFT_HANG_IGNORE)
-        return WEFT_FOREVER;
-    /* relaxed: the last to announce its sleep sees all of them; nothing else rests on it */
-    if (weft__load_relaxed(&runtime->sleepers) < runtime->worker_count ||
-        !are_fibers_waiting(runtime)) {
-        worker->hang_look_ns = 0;
-        return WEFT_FOREVER;
-    }
     int64_t now = weft_now();
     if (worker->hang_look_ns == 0)
         return look_again_at(worker, now, weft__hang_patience_ns);
@@ -319,10 +318,25 @@ int64_t weft__hang_watch(weft__worker *worker)
         return worker->hang_look_ns;
     if (is_certain())
         tell(worker);
-    else if (runtime->hang == WEFT_HANG_EXIT)
+    else if (worker->runtime->hang == WEFT_HANG_EXIT)
         return look_again_at(worker, now,
                              worker->hang_wait_ns < LOOKS_NS_MAX ? 2 * worker->hang_wait_ns
                                                                  : LOOKS_NS_MAX);
     worker->hang_look_ns = WEFT_FOREVER;
     return WEFT_FOREVER;
+}
+
+int64_t weft__hang_watch(weft__worker *worker, int64_t due_ns)
+{
+    const weft_runtime *runtime = worker->runtime;
+    if (runtime->hang == WEFT_HANG_IGNORE)
+        return due_ns;
+    /* relaxed: the last to announce its sleep sees all of them; nothing else rests on it */
+    if (weft__load_relaxed(&runtime->sleepers) < runtime->worker_count ||
+        !are_fibers_waiting(runtime) || (due_ns != WEFT_FOREVER && are_timers_armed(runtime))) {
+        worker->hang_look_ns = 0;
+        return due_ns;
+    }
+    int64_t again_ns = look(worker);
+    return again_ns < due_ns ? again_ns : due_ns;
 }

@@ -5,9 +5,9 @@
 
 #include "sched/worker.h"
 
-/* A worker that has announced its sleep, has found no work and no deadline, and is about to sleep:
- * each time around. Returns when it should ask again; WEFT_FOREVER: not before its next sleep. */
-int64_t weft__hang_watch(weft__worker *worker);
+/* A worker that has announced its sleep, has found no work, and is about to sleep until `due_ns`:
+ * each time around. Returns that, or when it should ask again if that is earlier. */
+int64_t weft__hang_watch(weft__worker *worker, int64_t due_ns);
 
 /* How long a suspicion waits; constant, but for tests, which look at every opportunity. */
 extern int64_t weft__hang_patience_ns;

@@ -559,7 +559,7 @@ static void sleep_plainly(weft__worker *worker)
         /* edge idle.claim (acquire): what the waker did before */
         if (weft__load_acquire(&worker->asleep) == 0)
             return;
-        weft__ec_wait(&worker->ec, value, weft__hang_watch(worker));
+        weft__ec_wait(&worker->ec, value, weft__hang_watch(worker, WEFT_FOREVER));
     }
 }
 
@@ -596,7 +596,7 @@ static void sleep_watching(weft__worker *worker)
         if (weft__load_seq_cst(&worker->asleep) == 0)
             break;
         int64_t due = say_until(runtime);
-        int64_t until = due != WEFT_FOREVER ? due : weft__hang_watch(worker);
+        int64_t until = weft__hang_watch(worker, due);
         weft__reactor *reactor = weft__load_seq_cst(&runtime->reactor); /* edge idle.files */
         if (reactor != NULL)
             ready = reactor->poll(reactor, until);

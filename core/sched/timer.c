@@ -165,6 +165,17 @@ int64_t weft__wheel_next(const weft__wheel *wheel)
     return weft__load_seq_cst(&wheel->next_due);
 }
 
+int weft__wheel_is_armed(weft__wheel *wheel)
+{
+    unsigned level = 0;
+    unsigned slot = 0;
+    if (!weft__spin_try(&wheel->lock))
+        return 1;
+    int is_armed = first_slot(wheel, &level, &slot) != NO_TICK;
+    weft__spin_unlock(&wheel->lock);
+    return is_armed;
+}
+
 size_t weft__wheel_expire(weft__wheel *wheel, int64_t now_ns, size_t enough, weft__expire *expire,
                           void *arg)
 {

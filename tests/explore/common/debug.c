@@ -7,10 +7,10 @@
 #include "debug/registry.h"
 #include "io/foreign.h"
 
-int64_t weft__hang_watch(weft__worker *worker)
+int64_t weft__hang_watch(weft__worker *worker, int64_t due_ns)
 {
     (void)worker;
-    return WEFT_FOREVER;
+    return due_ns;
 }
 
 void weft__thread_rests(void)

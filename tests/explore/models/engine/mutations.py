@@ -231,7 +231,7 @@ CLASSICS = [
      "        weft__ec_wait(&worker->ec, value, until);\n",
      "        weft__ec_wait(&worker->ec, weft__ec_value(&worker->ec), until);\n", IDLE),
     ("the sleeper's count is read before its word", "core/sched/idle.c",
-     "        weft__ec_wait(&worker->ec, value, weft__hang_watch(worker));\n",
+     "        weft__ec_wait(&worker->ec, value, weft__hang_watch(worker, WEFT_FOREVER));\n",
      "        weft__ec_wait(&worker->ec, weft__ec_value(&worker->ec), WEFT_FOREVER);\n",
      ["duty.plain"]),
     ("who falls asleep takes the others for asleep", "core/sched/idle.c",
