@@ -5,7 +5,7 @@
  * one works for months. Forced to move each time, it fails at once. What a thread has and a fiber
  * must not rely on:
  *
- *   errno               is saved and restored by every wait
+ *   errno               is saved and restored by every wait, which is tested here
  *   rounding, traps     belong to the thread: to be restored before a wait
  *   uselocale()         likewise
  *   thread-local data   its address changes; weft's own accessors are tested here
@@ -19,6 +19,7 @@
 
 #include "debug/text.h"
 #include "hooks.h"
+#include "sys.h"
 
 #include <locale.h>
 #include <sched.h>
@@ -74,7 +75,7 @@ void weft__check_leaving(weft__worker *worker, weft__fiber *fiber)
 }
 
 /* Both ways to thread-local storage: a function, and the inlined code of task.h. */
-void weft__check_returned(weft__fiber *fiber)
+void weft__check_returned(weft__fiber *fiber, int saved_errno)
 {
     const weft__worker *worker = weft__worker_self();
     weft_assert(worker != NULL && worker->current == fiber);
@@ -82,6 +83,7 @@ void weft__check_returned(weft__fiber *fiber)
     if (!(worker->checks & WEFT__CHECK_MIGRATE))
         return;
     fiber->parked_on = 0;
+    weft_assert(weft__errno_get() == saved_errno); /* in this thread, not where it was before */
     weft_assert(weft__float_mode() == worker->runtime->float_mode);
 }
 

@@ -9,10 +9,10 @@
 #define WEFT__CHECK_STAMP 1u   /* note when a wait begins */
 #define WEFT__CHECK_MIGRATE 2u /* go on elsewhere, and look whether that was noticed */
 
-/* Before a fiber leaves its worker, and when it has come back, perhaps to another. Only if the
- * worker's `checks` are not 0. */
+/* Before a fiber leaves its worker, and when it has come back, perhaps to another, with its errno.
+ * Only if the worker's `checks` are not 0. */
 void weft__check_leaving(weft__worker *worker, weft__fiber *fiber);
-void weft__check_returned(weft__fiber *fiber);
+void weft__check_returned(weft__fiber *fiber, int saved_errno);
 
 /* A worker is about to go on with a fiber. Nonzero: it is not to; somebody else will. */
 int weft__check_migrate(weft__worker *worker, weft__fiber *fiber);

@@ -88,7 +88,7 @@ void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit
     /* Another thread, perhaps: `worker` is no longer ours. */
     *weft__fiber_landed()->errno_at = saved_errno;
     if (WEFT__UNLIKELY(checks != 0))
-        weft__check_returned(fiber);
+        weft__check_returned(fiber, saved_errno);
 }
 
 int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns)

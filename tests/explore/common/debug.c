@@ -27,8 +27,9 @@ void weft__check_leaving(weft__worker *worker, weft__fiber *fiber)
     (void)fiber;
 }
 
-void weft__check_returned(weft__fiber *fiber)
+void weft__check_returned(weft__fiber *fiber, int saved_errno)
 {
+    (void)saved_errno;
     (void)fiber;
 }
 
