@@ -3,9 +3,9 @@
  *
  * All of these are a group (group.h) in the caller's frame, made only when the caller really has to
  * wait. A fiber parks. A plain thread looks for a moment first: the wake-up of a sleeping thread
- * costs more than many a task. How long it looks is learnt from whether looking has paid. It does not
- * look where the workers need the processor themselves; nor for a worker that it has just woken,
- * which takes longer to get up than anybody looks, and may be about to do so on this processor. */
+ * costs more than many a task. How long it looks is learnt from whether looking has paid. It does
+ * not look where the workers need the processor themselves; nor for a worker that it has just
+ * woken, which takes longer to get up than anybody looks, and may do so on this processor. */
 #include "group.h"
 
 #include "future.h"
