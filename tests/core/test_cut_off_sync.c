@@ -577,6 +577,15 @@ static int check_select(void *arg, int64_t rc)
     return check_queues(s, rc);
 }
 
+/* The time is far, and does not come. */
+static int64_t select_in_time(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    weft_case cases[] = {WEFT_CASE_POP(s->empty, &s->got),
+                         WEFT_CASE_TIME(weft_in(3600 * WEFT_SEC))};
+    return weft_select(cases, 2, deadline_ns);
+}
+
 /* ---- what belongs to tasks, scopes and runtimes ---------------------------------------------- */
 
 WEFT_FIBER(await_it, stage *, s)
@@ -684,6 +693,7 @@ static const act acts[] = {
     MAY_FAIL("push to a full channel", push_full, make_room, check_full),
     MAY_FAIL("pop from an empty channel", pop_empty, fill, check_empty),
     MAY_FAIL("select", select_among, pop_or_fill, check_select),
+    MAY_FAIL("select in time", select_in_time, fill, check_empty),
     CANNOT_FAIL("mutex, in any case", lock_mutex_in_any_case, unlock_mutex, check_mutex),
     CANNOT_FAIL("read lock, in any case", lock_to_read_in_any_case, end_writing, check_reader),
     CANNOT_FAIL("write lock, in any case", lock_to_write_in_any_case, end_reading, check_read),

@@ -353,6 +353,46 @@ static int beside_a_thread(void *arg)
     return weft_result(promise, NULL, WEFT_FOREVER);
 }
 
+/* Somebody wakes all that wait: for a promise, an event, a mutex. */
+static void wake_all(void)
+{
+    (void)weft_set_result(promise, &(int){1});
+    weft_event_set(&event);
+}
+
+static void *wake_later(void *arg)
+{
+    sleep_ns(LATER_NS);
+    wake_all();
+    return arg;
+}
+
+WEFT_FIBER(wait_in_vain, int, unused)
+{
+    (void)unused;
+    (void)!weft_event_wait(&event, WEFT_FOREVER);
+}
+
+/* A plain thread waits for the fibers of its scope. */
+static int in_a_threads_scope(void *arg)
+{
+    (void)alarm(UNNOTICED_S);
+    CHECK(setenv("WEFT_CHECK", "hang", 1) == 0);
+    weft_scope(group) CHECK(weft_go(&group, wait_in_vain, arg != NULL) == 0);
+    return 0;
+}
+
+/* Not if one of them may still go on. */
+static int in_a_threads_scope_later(void *arg)
+{
+    pthread_t thread;
+    CHECK(setenv("WEFT_CHECK", "hang", 1) == 0);
+    weft_promise(promise);
+    CHECK(pthread_create(&thread, NULL, wake_later, arg) == 0);
+    weft_scope(group) CHECK(weft_go(&group, wait_in_vain, arg != NULL) == 0);
+    return pthread_join(thread, NULL);
+}
+
 static int with_a_dump_signal(void *arg)
 {
     weft_config config = {.workers = 2, .hang = WEFT_HANG_EXIT, .dump_signal = SIGUSR2};
@@ -382,31 +422,21 @@ static void test_after_this_and_that(void **state)
         }
     child_end end = in_child(with_a_dump_signal, NULL);
     expect_hang(&end, "the program hangs");
+    end = in_child(in_a_threads_scope, NULL);
+    expect_hang(&end, "the program hangs");
+    end = in_child(in_a_threads_scope_later, NULL);
+    expect_success(&end);
     end = in_child(in_a_grandchild, NULL);
     expect_success(&end);
 }
 
 /* ---- not hangs ------------------------------------------------------------------------------*/
 
-/* Somebody wakes all that wait: for a promise, an event, a mutex. */
-static void wake_all(void)
-{
-    (void)weft_set_result(promise, &(int){1});
-    weft_event_set(&event);
-}
-
 static int wait_for_all(void)
 {
     CHECK(weft_event_wait(&event, WEFT_FOREVER) == 0);
     CHECK(weft_await(promise, NULL, WEFT_FOREVER) == 0);
     return 0;
-}
-
-static void *wake_later(void *arg)
-{
-    sleep_ns(LATER_NS);
-    wake_all();
-    return arg;
 }
 
 static int by_a_thread(void *arg)

@@ -4,6 +4,7 @@
  * ctest: TIMEOUT 60 */
 #include "../core/cut_off.h"
 
+#include <weft/channel.h>
 #include <weft/future.h>
 #include <weft/sync.h>
 
@@ -215,6 +216,20 @@ static int64_t await_group(void *arg, int64_t deadline_ns)
     return rc;
 }
 
+static int64_t select_either(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    weft_case cases[] = {WEFT_CASE_FUTURE(s->promises[0]), WEFT_CASE_FUTURE(s->promises[1])};
+    return weft_select(cases, 2, deadline_ns);
+}
+
+static int check_select(void *arg, int64_t rc)
+{
+    stage *s = arg;
+    CHECK(rc < 0 || s->is_set[rc]);
+    return check_rest(s);
+}
+
 /* ---- map ------------------------------------------------------------------------------------- */
 
 static int next_input(void *arg, size_t index, void *args)
@@ -317,6 +332,7 @@ static const act acts[] = {
     PROMISE("wait for one", wait_for_one, keep_next, check_wait, 1),
     PROMISE("wait for a failure", wait_for_failure, break_first, check_wait, 1),
     PROMISE("as completed", wait_for_each, keep_next, check_each, PROMISES),
+    PROMISE("select", select_either, keep_next, check_select, 1),
     PROMISE("all", await_group, keep_all, check_wait, 1),
     {"map", prepare_map, next_of_map, run_next, NULL, NULL, check_map, 0, 1},
     {"shutdown", prepare_pool, shut_down, set_event, NULL, NULL, check_pool, 0, 1},
