@@ -17,14 +17,15 @@
 #include <weft/shm.h>
 
 #define DAMAGE_BYTES_MAX 65536
+#define DAMAGE_ELEM_BYTES_MAX 70000 /* longer than any that fits into a segment of that size */
 
 static inline void use_queue(int fd)
 {
+    static char elems[4 * DAMAGE_ELEM_BYTES_MAX];
     weft_queue *queue = NULL;
     weft_item item;
     if (weft_queue_attach(&queue, fd, NULL) != 0)
         return;
-    char *elems = calloc(4, 70000);
     for (int round = 0; round < 3; round++) {
         (void)!weft_queue_pop(queue, elems, WEFT_POLL);
         (void)!weft_queue_push(queue, elems, WEFT_POLL);
@@ -43,18 +44,17 @@ static inline void use_queue(int fd)
     }
     weft_queue_shutdown(queue);
     weft_queue_detach(queue);
-    free(elems);
 }
 
 static inline void use_pipe(int fd)
 {
+    static char bytes[DAMAGE_ELEM_BYTES_MAX];
     weft_pipe *pipe = NULL;
     weft_item item;
     if (weft_pipe_attach(&pipe, fd) != 0)
         return;
-    char *bytes = calloc(1, 70000);
     for (int round = 0; round < 3; round++) {
-        (void)!weft_pipe_receive(pipe, bytes, 70000, WEFT_POLL);
+        (void)!weft_pipe_receive(pipe, bytes, sizeof bytes, WEFT_POLL);
         (void)!weft_pipe_send(pipe, bytes, 100, WEFT_POLL);
         if (weft_pipe_take(pipe, &item, WEFT_POLL) == 0) {
             for (size_t i = 0; i < item.bytes; i++)
@@ -69,7 +69,6 @@ static inline void use_pipe(int fd)
     }
     weft_pipe_shutdown(pipe);
     weft_pipe_detach(pipe);
-    free(bytes);
 }
 
 static inline void use_memory(int fd)
@@ -79,16 +78,30 @@ static inline void use_memory(int fd)
         weft_shm_detach(shm);
 }
 
-/* Use `size` bytes as a segment. */
-static inline void use_segment(const uint8_t *data, size_t size)
+/* A sealed file of that size. */
+static inline int sealed_file(size_t size)
 {
     int fd = memfd_create("damaged", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+    if (fd < 0 || ftruncate(fd, (off_t)size) != 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0)
         abort();
-    (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
+    return fd;
+}
+
+/* Use `size` bytes as the segment in a file of that size. */
+static inline void use_segment_in(int fd, const uint8_t *data, size_t size)
+{
+    if (pwrite(fd, data, size, 0) != (ssize_t)size)
+        abort();
     use_queue(fd);
     use_pipe(fd);
     use_memory(fd);
+}
+
+static inline void use_segment(const uint8_t *data, size_t size)
+{
+    int fd = sealed_file(size);
+    use_segment_in(fd, data, size);
     (void)close(fd);
 }
 
