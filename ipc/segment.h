@@ -45,11 +45,11 @@ typedef struct weft__segment {
         idle_seats[WEFT__SHM_PARTICIPANTS_MAX / 64 + 1]; /* ours, in no operation; a bit each */
     uint32_t is_lost;           /* the file was cut off under the mapping; see shm.c */
     uint32_t is_ours;           /* this process made it */
-    uint32_t watched;           /* the header's arrivals when all others were being watched */
     int64_t looked_at;          /* when the others' lives were last looked at */
     struct weft__segment *next; /* in the list of all; under the lock */
     int fd;
-    char name[256]; /* "" if it has none */
+    uint32_t watched; /* the header's arrivals when all others were being watched */
+    char name[256];   /* "" if it has none */
 } weft__segment;
 
 /* What a segment is to be; zero means what its maker chose, or the default. */
