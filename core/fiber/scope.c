@@ -169,37 +169,44 @@ weft_scope *weft_current_scope(void)
     return fiber != NULL ? fiber->scope : weft__thread_scope();
 }
 
-/* The caller is in this scope from now on; NULL: in none. */
-static void set_current(weft__fiber *fiber, weft_scope *scope)
+static void set_scope(weft__fiber *fiber, weft_scope *scope)
 {
-    if (fiber == NULL) {
-        weft__thread_set_scope(scope);
-        return;
-    }
     fiber->scope = scope;
     /* relaxed: see weft__wait_cancel() */
     weft__store_relaxed(&fiber->shield, scope != NULL ? scope->shield_ : 0);
 }
 
+static void nest(weft_scope *scope, weft_scope *parent, int is_shield)
+{
+    if (parent == NULL)
+        return;
+    scope->parent_ = parent;
+    scope->depth_ = parent->depth_ + 1;
+    scope->shield_ = is_shield ? parent->depth_ : parent->shield_;
+    if (!is_shield && parent->deadline_ns_ < scope->deadline_ns_)
+        scope->deadline_ns_ = parent->deadline_ns_;
+}
+
+static WEFT__NOINLINE weft_scope *enter_in_thread(weft_scope *scope, int is_shield)
+{
+    nest(scope, weft__thread_scope(), is_shield);
+    weft__thread_set_scope(scope);
+    return scope;
+}
+
 weft_scope *weft__scope_enter(weft_scope *scope, int *result, int64_t deadline_ns, int is_shield)
 {
     weft__worker *worker = weft__worker_self();
-    weft__fiber *fiber = worker != NULL ? worker->current : NULL;
-    weft_scope *parent = fiber != NULL ? fiber->scope : weft__thread_scope();
     memset(scope, 0, sizeof *scope);
     scope->deadline_ns_ = deadline_ns;
     scope->depth_ = 1;
     scope->alive_ = 1;
     scope->result_ = result;
-    scope->runtime_ = worker != NULL ? worker->runtime : NULL;
-    if (parent != NULL) {
-        scope->parent_ = parent;
-        scope->depth_ = parent->depth_ + 1;
-        scope->shield_ = is_shield ? parent->depth_ : parent->shield_;
-        if (!is_shield && parent->deadline_ns_ < deadline_ns)
-            scope->deadline_ns_ = parent->deadline_ns_;
-    }
-    set_current(fiber, scope);
+    if (worker == NULL)
+        return enter_in_thread(scope, is_shield);
+    scope->runtime_ = worker->runtime;
+    nest(scope, worker->current->scope, is_shield);
+    set_scope(worker->current, scope);
     return scope;
 }
 
@@ -219,6 +226,20 @@ static int commit_owner(weft__waiter *waiter, void *arg)
     return !count_out(scope);
 }
 
+static void leave(weft_scope *scope, weft__fiber *fiber)
+{
+    if (fiber->enrolled == scope)
+        weft__fiber_withdraw(fiber);
+    withdraw_scope(scope);
+    set_scope(fiber, scope->parent_);
+}
+
+static WEFT__NOINLINE void leave_in_thread(weft_scope *scope)
+{
+    withdraw_scope(scope);
+    weft__thread_set_scope(scope->parent_);
+}
+
 static void run_rest(weft_scope *scope, weft__fiber *fiber);
 
 weft_scope *weft__scope_finish(weft_scope *scope)
@@ -230,10 +251,10 @@ weft_scope *weft__scope_finish(weft_scope *scope)
     /* edge scope.alive (acquire): everything in its fibers; nobody else is there to start more */
     if (weft__load_acquire(&scope->alive_) != 1)
         weft__wait(&waiter, commit_owner, scope);
-    if (fiber != NULL && fiber->enrolled == scope)
-        weft__fiber_withdraw(fiber);
-    withdraw_scope(scope);
-    set_current(fiber, scope->parent_);
+    if (fiber != NULL)
+        leave(scope, fiber);
+    else
+        leave_in_thread(scope);
     if (scope->result_ != NULL)
         *scope->result_ = scope->failure_;
     scope->alive_ = 0; /* for weft__scope_leave(): closed */
@@ -389,9 +410,11 @@ int weft__go(weft_scope *scope, const weft_site *site, const void *args)
 {
     const weft_task_type *type = site->type;
     weft_runtime *runtime = scope->runtime_;
+    int rc = 0;
     if (weft__load_relaxed(&scope->cancelled_)) /* relaxed: a fiber started late ends by itself */
         return -ECANCELED;
-    int rc = runtime == NULL ? weft__runtime_shared(&runtime) : 0;
+    if (WEFT__UNLIKELY(runtime == NULL))
+        rc = weft__runtime_shared(&runtime);
     if (rc != 0)
         return rc;
     started *self = weft__hook_block_get(TASK_OFFSET + type->task_bytes);
