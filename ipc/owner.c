@@ -225,13 +225,6 @@ void weft__member_look(weft__segment *segment, uint64_t member)
         entry_bury(segment, process, state);
 }
 
-void weft__member_bury(weft__segment *segment, uint64_t member)
-{
-    uint64_t state = state_of(segment, member);
-    if (is_attached(state))
-        entry_bury(segment, &segment->processes[WEFT__MEMBER_INDEX(member)], state);
-}
-
 uint64_t weft__member_other(const weft__segment *segment, uint32_t index)
 {
     uint64_t state = entry_state(&segment->processes[index]);

@@ -42,9 +42,6 @@ unsigned weft__members_look(weft__segment *segment);
 /* The same about one of them. */
 void weft__member_look(weft__segment *segment, uint64_t member);
 
-/* Its death is proved: the pidfd that weft__member_open() returned is readable. */
-void weft__member_bury(weft__segment *segment, uint64_t member);
-
 /* Who has the entry: a member that lives and is not this process, or 0. */
 uint64_t weft__member_other(const weft__segment *segment, uint32_t index);
 

@@ -4,8 +4,8 @@
  * Whoever dies rings no bell. The kernel tells of a death through a pidfd, but one cannot sleep on
  * that and on a word in memory at once. So a process in which somebody sleeps longer than a
  * millisecond has a thread that sleeps in poll() on the pidfds of all others. When one becomes
- * readable that thread moves the entry of the dead (owner.c), which changes the header's count of
- * deaths. And all sleepers, in whatever process, sleep on that count as well as on their
+ * readable that thread proves the death as everybody does (owner.c), which changes the header's
+ * count of deaths. And all sleepers, in whatever process, sleep on that count as well as on their
  * own word (futex_waitv); so they wake, and settle what is to be settled.
  *
  * Nobody depends on somebody else's thread. A prover that is killed between a proof and its telling
@@ -139,8 +139,9 @@ static void drop(watched *one)
     *one = watch.list[--watch.count];
 }
 
-/* Bury those whose end the kernel has told. */
-static void bury(struct pollfd polled[])
+/* Look at those whose end the kernel has told. That is asked once more and not concluded from our
+ * descriptor: a program that closes all it has open may have given the number to another file. */
+static void prove(struct pollfd polled[])
 {
     for (unsigned i = 0; i < watch.count; i++)
         polled[i] = (struct pollfd){.fd = watch.list[i].pidfd, .events = POLLIN};
@@ -149,7 +150,7 @@ static void bury(struct pollfd polled[])
     for (unsigned i = watch.count; i-- > 0;) {
         if (polled[i].revents == 0)
             continue;
-        weft__member_bury(watch.list[i].segment, watch.list[i].member);
+        weft__member_look(watch.list[i].segment, watch.list[i].member);
         drop(&watch.list[i]);
     }
 }
@@ -162,7 +163,7 @@ static void *watch_for_ever(void *arg)
     for (;;) {
         (void)pthread_mutex_lock(&watch.lock);
         int is_ending = watch.is_ending;
-        bury(polled);
+        prove(polled);
         unsigned count = watch.count;
         for (unsigned i = 0; i < count; i++)
             polled[i] = (struct pollfd){.fd = watch.list[i].pidfd, .events = POLLIN};
