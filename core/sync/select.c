@@ -371,6 +371,7 @@ static size_t random_below(size_t count)
 int weft_select(weft_case *cases, size_t count, int64_t deadline_ns)
 {
     selection self = {.cases = cases, .count = count, .turn = random_below(count)};
+    weft__store_relaxed(&self.claimed, 0); /* relaxed: nobody knows of the selection yet */
     if (look(&self))
         return conclude(&self);
     if (deadline_ns == WEFT_POLL)
