@@ -243,6 +243,7 @@ PROBES = {  # name: argument when quick, argument otherwise
     "idle": (2, 5),
     "trickle": (2, 5),
     "burst": (3, 15),
+    "ramp": (30, 300),
     "wake": (200, 1000),
     "memory": (None, None),
     "empty": (None, None),

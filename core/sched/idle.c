@@ -15,7 +15,8 @@
  * Searching is a duty: while anybody sleeps and nobody searches, every lane is hungry, so that the
  * next spawn anywhere publishes and wakes a sleeper. A lane that calms down has made sure that
  * somebody searches (spawn.c). The last to stop searching, be it to sleep or to work, makes all
- * lanes hungry again, and wakes the next if it sees more work: one after another, never a herd.
+ * lanes hungry again, and wakes others if it sees more work: one for each item in sight, yet never
+ * more than are at work. So the awake double with each round of wake-ups, and are never a herd.
  *
  * Spinning is bounded in time, not in rounds: a pause instruction lasts 4 to 140 cycles. The bound
  * itself adapts between spin_ns and an eighth of it, by whether spinning has paid lately.
@@ -463,29 +464,58 @@ static int wake_worker(weft_runtime *runtime, weft__worker *worker)
     return 1;
 }
 
-static int wake_one(weft_runtime *runtime, weft__worker *near)
+/* Wake up to `count` sleepers, nearest first. Nonzero: there was one. */
+static int wake_some(weft_runtime *runtime, weft__worker *near, int32_t count)
 {
-    unsigned count = runtime->worker_count - (near != NULL);
-    for (unsigned i = 0; i < count; i++) {
+    unsigned others = runtime->worker_count - (near != NULL);
+    int32_t woken = 0;
+    for (unsigned i = 0; i < others && woken < count; i++) {
         unsigned index = near != NULL ? near->victims[i] : i;
-        if (wake_worker(runtime, &runtime->workers[index]))
-            return 1;
+        woken += wake_worker(runtime, &runtime->workers[index]);
     }
-    return 0;
+    return woken > 0;
+}
+
+/* How many more should search for the items in sight. Getting up takes tens of microseconds, so one
+ * after another would keep a large machine asleep for a millisecond. But those who search are never
+ * more than those who work: the awake at most double, until it shows that they find something. */
+static int32_t searchers_short(const weft_runtime *runtime, size_t in_sight)
+{
+    int32_t searching = (int32_t)weft__load_relaxed(&runtime->searching); /* relaxed: a guess */
+    int32_t sleepers = (int32_t)weft__load_relaxed(&runtime->sleepers);   /* relaxed: likewise */
+    int32_t most = (int32_t)runtime->worker_count - sleepers - searching;
+    if (most <= searching)
+        return 0;
+    return (in_sight < (size_t)most ? (int32_t)in_sight : most) - searching;
+}
+
+/* Wake as many as `in_sight` items are worth, and one in any case if nobody searches. */
+static int wake_for(weft_runtime *runtime, weft__worker *worker, int32_t searching, size_t in_sight)
+{
+    int32_t count = searchers_short(runtime, in_sight);
+    if (count <= 0)
+        count = searching <= 0;
+    return count > 0 && wake_some(runtime, worker, count);
+}
+
+static size_t own_items(const weft__worker *worker)
+{
+    return worker != NULL ? weft_deque_size(&worker->deque) : 0;
 }
 
 int weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
 {
     /* edge idle.sleepers (seq_cst): behind the store that made the work visible. A searching worker
      * counts itself out before its last look, and so sees the work if we see it searching. */
-    if ((int32_t)weft__load_seq_cst(&runtime->searching) > 0) {
-        if (worker != NULL && weft_deque_size(&worker->deque) == 2)
-            weft__runtime_offer(runtime); /* more than it can be about to take back */
-        return 0;
-    }
+    int32_t searching = (int32_t)weft__load_seq_cst(&runtime->searching);
+    size_t in_sight = searching > 0 ? own_items(worker) : 0;
+    if (searching > 0 && in_sight < 2)
+        return 0; /* no more than it can be about to take back */
+    if (in_sight == 2)
+        weft__runtime_offer(runtime);
     if (weft__load_seq_cst(&runtime->sleepers) == 0) /* edge idle.sleepers (seq_cst) */
         return 0;
-    return wake_one(runtime, worker);
+    return wake_for(runtime, worker, searching, own_items(worker));
 }
 
 void weft__runtime_wake_all(weft_runtime *runtime)
@@ -659,6 +689,14 @@ static int is_unwatched(weft_runtime *runtime)
     return next_due(runtime) != WEFT_FOREVER || reactor_in_use(runtime) != NULL;
 }
 
+static size_t items_in_sight(const weft_runtime *runtime)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < runtime->worker_count; i++)
+        count += weft_deque_size(&runtime->workers[i].deque);
+    return count;
+}
+
 /* A searching worker has found something. If it was the last, and others sleep, the duty to search
  * goes back to all lanes, or to a sleeper if there is more to be found right now. */
 static void leave_search(weft__worker *worker)
@@ -672,7 +710,7 @@ static void leave_search(weft__worker *worker)
      * now and answer nobody, and only a worker that is awake can raid. So do deadlines that nobody
      * watches: this worker may have been the watcher until now. */
     if (!weft__deque_is_empty(&worker->deque) || is_unwatched(runtime) || is_work_left(worker))
-        weft__runtime_notify(runtime, worker);
+        (void)wake_for(runtime, worker, 0, items_in_sight(runtime));
 }
 
 /* The oldest item of the worker's deque; NULL also if a thief is at it: then there is no hurry. */
