@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-WEFT_TASK_DEFINE(int, weft_call, weft_fn *, fn, void *, arg)
+WEFT_TASK_DEFINE(int, weft_call_fn, weft_fn *, fn, void *, arg)
 {
     return fn(arg);
 }

@@ -233,7 +233,7 @@ static int adopt_both(int fds[2], const int made[2], unsigned kind)
     return 0;
 }
 
-int weft_pipe(int fds[2])
+int weft_fd_pipe(int fds[2])
 {
     int made[2];
     if (pipe2(made, O_CLOEXEC | O_NONBLOCK) != 0)

@@ -50,7 +50,7 @@ static int make_pair(pair kind, int fds[2])
 {
     switch (kind) {
     case OUR_PIPE:
-        return weft_pipe(fds);
+        return weft_fd_pipe(fds);
     case OUR_SOCKETS:
         return weft_socketpair(fds);
     case OUR_TCP:
@@ -673,7 +673,7 @@ static int go_on_all(int fd)
     char byte;
     CHECK_CALL(use_file(fd));
     CHECK_CALL(resolve_all());
-    CHECK(weft_pipe(fds) == 0);
+    CHECK(weft_fd_pipe(fds) == 0);
     CHECK(weft_write(fds[1], "x", 1, WEFT_FOREVER) == 1);
     CHECK(weft_poll(fds[0], POLLIN, WEFT_FOREVER) == POLLIN);
     CHECK(weft_read(fds[0], &byte, 1, WEFT_FOREVER) == 1);

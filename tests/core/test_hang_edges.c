@@ -272,7 +272,7 @@ static int after_a_read(void *arg)
     int fds[2];
     char byte;
     (void)arg;
-    CHECK(weft_pipe(fds) == 0);
+    CHECK(weft_fd_pipe(fds) == 0);
     weft_scope(group)
     {
         CHECK(weft_go(&group, write_soon, fds[1]) == 0);
@@ -287,7 +287,7 @@ static int after_a_cancelled_read(void *arg)
     int fds[2];
     char byte;
     (void)arg;
-    CHECK(weft_pipe(fds) == 0);
+    CHECK(weft_fd_pipe(fds) == 0);
     weft_deadline(weft_in(WEFT_MSEC)) CHECK(weft_read(fds[0], &byte, 1, WEFT_FOREVER) < 0);
     return hang_in_event();
 }

@@ -33,7 +33,7 @@ static int make_pair(int kind, int fds[2])
 {
     switch (kind) {
     case ADOPTED_PIPE:
-        return weft_pipe(fds);
+        return weft_fd_pipe(fds);
     case ADOPTED_SOCKETS:
         return weft_socketpair(fds);
     case PLAIN_PIPE:

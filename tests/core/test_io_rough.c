@@ -291,7 +291,7 @@ static int check_exhaustion(void *arg)
     CHECK(count > 2 && count < 2 * SPARE);
     CHECK(weft_tcp_connect("127.0.0.1", port, SOON) == -EMFILE);
     CHECK(weft_tcp_listen("127.0.0.1", 0, 1) == -EMFILE);
-    CHECK(weft_pipe(fds) == -EMFILE);
+    CHECK(weft_fd_pipe(fds) == -EMFILE);
     CHECK(close(taken[--count]) == 0);
     int client = weft_tcp_connect("127.0.0.1", port, SOON);
     CHECK(client >= 0);

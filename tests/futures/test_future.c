@@ -93,7 +93,7 @@ static void test_submit_a_plain_function(void **state)
 {
     (void)state;
     int value = 21;
-    weft_call_future f = weft_submit_fn(weft_inline(), twice, &value);
+    weft_call_fn_future f = weft_submit_fn(weft_inline(), twice, &value);
     assert_int_equal(weft_await(f, &value, WEFT_POLL), 0);
     assert_int_equal(value, 42);
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Every public header compiles alone, as C11 and as C++17, with each compiler there is, and needs no
-# module above its own. So do all forms of the task macros, which a header alone does not expand.
+# module above its own. So do all headers together, and all forms of the task macros, which a header
+# alone does not expand.
 # Usage: check.sh SOURCE_DIR
 set -eu
 root=$1
@@ -42,6 +43,7 @@ if [ -z "$found" ]; then
 fi
 
 set --
+together=
 for module in base deque ipc core futures; do
     set -- "$@" "-I$root/$module/include"
     for header in "$root/$module"/include/weft/*.h; do
@@ -49,10 +51,15 @@ for module in base deque ipc core futures; do
         program="#include <weft/${header##*/}>
 typedef int not_empty;"
         everywhere "$@"
+        together="$together
+$program"
     done
 done
+header="all headers"
+program=$(printf '%s\n' "$together" | grep include)
+everywhere "$@"
 header=$root/tests/headers/tasks.h
 program=$(cat "$header")
 everywhere "$@"
-[ "$failed" = 0 ] && echo "$count compilations of single headers passed with$found"
+[ "$failed" = 0 ] && echo "$count compilations of headers passed with$found"
 exit "$failed"

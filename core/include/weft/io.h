@@ -152,7 +152,7 @@ WEFT_API int weft_port(int fd);
  * Returns         0; a negative errno
  * Context         any
  */
-WEFT_API WEFT_NODISCARD int weft_pipe(int fds[2]);
+WEFT_API WEFT_NODISCARD int weft_fd_pipe(int fds[2]);
 
 /**
  * Make a pair of connected Unix stream sockets, both adopted and closed at exec.

@@ -167,16 +167,16 @@ WEFT_API int weft_executor_shutdown(weft_executor *executor, unsigned flags, int
 
 /* A function and its argument, as a task; its result is the int. */
 typedef int weft_fn(void *arg);
-WEFT_API int weft_call(weft_fn *fn, void *arg);
-WEFT_TASK_DECLARE(int, weft_call, weft_fn *, fn, void *, arg);
+WEFT_API int weft_call_fn(weft_fn *fn, void *arg);
+WEFT_TASK_DECLARE(int, weft_call_fn, weft_fn *, fn, void *, arg);
 
 /**
  * Submit `fn(arg)`, for code that has no WEFT_TASK. Otherwise as weft_submit().
  *
- * Returns         a `weft_call_future`, whose result is what `fn` returns
+ * Returns         a `weft_call_fn_future`, whose result is what `fn` returns
  * Context         any
  */
-#define weft_submit_fn(executor, fn, arg) weft_submit(executor, weft_call, fn, arg)
+#define weft_submit_fn(executor, fn, arg) weft_submit(executor, weft_call_fn, fn, arg)
 
 /* The function beneath weft_submit(): `args` points to a `name_args`, which is copied. Declared in
  * <weft/task.h>: weft_future *weft_future_submit(executor, site, args). */
