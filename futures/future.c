@@ -35,9 +35,9 @@ weft_future *weft__future_new(weft_executor *executor, const weft_site *site, si
     future->executor = executor;
     weft__state_init(&future->state);
     future->error = WEFT__ERROR_NONE;
-    future->scope = executor != NULL ? weft_current_scope() : NULL;
-    if (future->scope != NULL)
-        weft__scope_join(future->scope);
+    future->brood = executor != NULL ? weft__brood_here() : NULL;
+    if (future->brood != NULL)
+        weft__brood_join(future->brood);
     return future;
 }
 
@@ -172,26 +172,26 @@ int weft_future_on_done(weft_future *future, weft_callback *callback, void *arg)
 
 void weft__future_end(weft_future *future, uintptr_t error)
 {
-    weft_scope *scope = future->scope;
+    weft__brood *brood = future->brood;
     future->error = error;
     conclude(future, weft__state_finish(&future->state, error != WEFT__ERROR_NONE));
-    if (scope != NULL)
-        weft__scope_quit(scope);
+    if (brood != NULL)
+        weft__brood_quit(brood);
 }
 
 /* The executor has come across a future that was cancelled. */
 static void forget(weft_future *future)
 {
-    weft_scope *scope = future->scope;
+    weft__brood *brood = future->brood;
     if (weft__state_drop(&future->state, WEFT__QUEUED))
         free_future(future);
-    if (scope != NULL)
-        weft__scope_quit(scope);
+    if (brood != NULL)
+        weft__brood_quit(brood);
 }
 
 int weft_future_begin(weft_future *future)
 {
-    if (future->scope != NULL && weft__scope_is_over(future->scope))
+    if (future->brood != NULL && weft__scope_is_over(future->brood->scope_))
         (void)weft_future_cancel(future);
     if (weft__state_begin(&future->state))
         return 0;
@@ -229,7 +229,7 @@ void weft_future_run(weft_future *future)
 {
     if (weft_future_begin(future) != 0)
         return;
-    int is_visitor = future->scope != NULL && weft__scope_visit(future->scope);
+    int is_visitor = future->brood != NULL && weft__scope_visit(future->brood);
     weft__role before = weft__fiber_begin(future->site, &future->state);
     uintptr_t error = weft__future_call(future->site, &future->head);
     weft__fiber_end(&before);

@@ -38,8 +38,8 @@ struct weft_future {
     weft_executor *executor; /* constant; NULL: a promise */
     weft__state state;       /* 16 ... 63: its first node is aligned */
     uintptr_t error;         /* written before the end, or a cancelled one's place among `frame`s */
-    struct weft_scope *scope; /* in which it was submitted, or NULL; constant */
-    weft_task head;           /* of the task; once it runs, its place among `frame`s */
+    struct weft__brood *brood; /* of the scope in which it was submitted, or NULL; constant */
+    weft_task head;            /* of the task; once it runs, its place among `frame`s */
 };
 
 #define WEFT__FUTURE_BYTES offsetof(struct weft_future, head)

@@ -33,12 +33,12 @@ typedef struct block {
     struct block *next;
 } block;
 
-/* What a worker has for itself. */
+/* What a worker has for itself; wherever the first of them lies, no two share a line. */
 typedef struct shard {
     weft__counts counts;
     block *blocks; /* that are free */
     size_t block_count;
-    char line[WEFT__CACHE_LINE - 4 * sizeof(uint64_t)];
+    char line[2 * WEFT__CACHE_LINE - 4 * sizeof(uint64_t)];
 } shard;
 
 /* Somebody who waits for room in the queue. */
@@ -285,7 +285,7 @@ static void run_item(weft_task *item)
 int weft__workers_take_back(weft_future *future)
 {
     weft__worker *worker = weft__worker_self();
-    if (worker == NULL || worker->current->scope != future->scope ||
+    if (worker == NULL || worker->current->brood != future->brood ||
         weft__deque_peek(&worker->deque) != &future->head ||
         weft_deque_take(&worker->deque) != &future->head)
         return 0;

@@ -53,6 +53,7 @@ typedef struct weft__fiber {
 
     /* fiber/scope.c; a task that is no fiber of a scope's own has none. */
     weft_scope *scope;        /* the innermost it is in */
+    weft__brood *brood;       /* of that scope: what it submits counts there */
     unsigned shield;          /* scopes up to this depth do not concern it; others read it */
     weft_scope *enrolled;     /* the scope in whose list of members it is */
     struct weft__fiber *peer; /* in that list */

@@ -6,6 +6,9 @@
  * ending a fiber costs one atomic addition each, because a scope does not keep a list of its
  * fibers.
  *
+ * Futures are counted by the fiber that submits them, in its brood, which counts as one in the
+ * scope: many fibers that submit much have no word in common.
+ *
  * What it does keep is a list of those that have waited, for only these may have to be interrupted.
  * A fiber *enrols* in its innermost scope when it waits for the first time there, and sees to it
  * that the scopes around it are enrolled in one another, outermost first; so whoever cancels a
@@ -169,9 +172,21 @@ weft_scope *weft_current_scope(void)
     return fiber != NULL ? fiber->scope : weft__thread_scope();
 }
 
-static void set_scope(weft__fiber *fiber, weft_scope *scope)
+static weft__brood *own_brood(weft_scope *scope)
+{
+    return scope != NULL ? &scope->own_ : NULL;
+}
+
+weft__brood *weft__brood_here(void)
+{
+    weft__fiber *fiber = current_fiber();
+    return fiber != NULL ? fiber->brood : own_brood(weft__thread_scope());
+}
+
+static void set_scope(weft__fiber *fiber, weft_scope *scope, weft__brood *brood)
 {
     fiber->scope = scope;
+    fiber->brood = brood;
     /* relaxed: see weft__wait_cancel() */
     weft__store_relaxed(&fiber->shield, scope != NULL ? scope->shield_ : 0);
 }
@@ -200,22 +215,24 @@ weft_scope *weft__scope_enter(weft_scope *scope, int *result, int64_t deadline_n
     memset(scope, 0, sizeof *scope);
     scope->deadline_ns_ = deadline_ns;
     scope->depth_ = 1;
-    scope->alive_ = 1;
+    scope->own_ = (weft__brood){.alive_ = 1, .scope_ = scope};
     scope->result_ = result;
     if (worker == NULL)
         return enter_in_thread(scope, is_shield);
     scope->runtime_ = worker->runtime;
+    scope->outer_ = worker->current->brood;
     nest(scope, worker->current->scope, is_shield);
-    set_scope(worker->current, scope);
+    set_scope(worker->current, scope, &scope->own_);
     return scope;
 }
 
-/* One fewer alive. Nonzero: it was the last; the owner alone may touch the scope from then on. */
-static int count_out(weft_scope *scope)
+/* One fewer alive. Nonzero: it was the last; of a scope's own brood, the owner alone may touch the
+ * scope from then on. */
+static int count_out(weft__brood *brood)
 {
     /* edge scope.alive (acq_rel): everything in its fibers, for the owner; the owner's waiter, for
      * the last fiber. */
-    return weft__fetch_add_acq_rel(&scope->alive_, (uint64_t)-1) == 1;
+    return weft__fetch_add_acq_rel(&brood->alive_, (uint64_t)-1) == 1;
 }
 
 static int commit_owner(weft__waiter *waiter, void *arg)
@@ -223,7 +240,7 @@ static int commit_owner(weft__waiter *waiter, void *arg)
     weft_scope *scope = arg;
     scope->waiter_ = waiter;
     weft__waits_for(waiter, WEFT_REASON_SCOPE, scope);
-    return !count_out(scope);
+    return !count_out(&scope->own_);
 }
 
 static void leave(weft_scope *scope, weft__fiber *fiber)
@@ -231,7 +248,7 @@ static void leave(weft_scope *scope, weft__fiber *fiber)
     if (fiber->enrolled == scope)
         weft__fiber_withdraw(fiber);
     withdraw_scope(scope);
-    set_scope(fiber, scope->parent_);
+    set_scope(fiber, scope->parent_, scope->outer_);
 }
 
 static WEFT__NOINLINE void leave_in_thread(weft_scope *scope)
@@ -249,7 +266,7 @@ weft_scope *weft__scope_finish(weft_scope *scope)
     if (fiber != NULL)
         run_rest(scope, fiber);
     /* edge scope.alive (acquire): everything in its fibers; nobody else is there to start more */
-    if (weft__load_acquire(&scope->alive_) != 1)
+    if (weft__load_acquire(&scope->own_.alive_) != 1)
         weft__wait(&waiter, commit_owner, scope);
     if (fiber != NULL)
         leave(scope, fiber);
@@ -257,14 +274,14 @@ weft_scope *weft__scope_finish(weft_scope *scope)
         leave_in_thread(scope);
     if (scope->result_ != NULL)
         *scope->result_ = scope->failure_;
-    scope->alive_ = 0; /* for weft__scope_leave(): closed */
+    scope->own_.alive_ = 0; /* for weft__scope_leave(): closed */
     return NULL;
 }
 
 void weft__scope_leave(weft_scope *scope)
 {
     /* relaxed: only a scope that is closed has nobody, not even its owner */
-    if (weft__load_relaxed(&scope->alive_) == 0)
+    if (weft__load_relaxed(&scope->own_.alive_) == 0)
         return;
     weft_cancel_scope(scope);
     (void)weft__scope_finish(scope);
@@ -286,7 +303,7 @@ int weft_cancel_requested(void)
 /* A started fiber: its task, as weft_spawn would have it, behind what the scheduler needs. */
 typedef struct started {
     weft_task item;
-    weft_scope *scope;
+    weft__brood brood; /* itself, and what it submits */
     const weft_site *site;
 } started;
 
@@ -297,25 +314,45 @@ static weft_task *task_of(started *self)
     return (weft_task *)(void *)((char *)self + TASK_OFFSET);
 }
 
-void weft__scope_join(weft_scope *scope)
+void weft__brood_join(weft__brood *brood)
 {
-    weft__fetch_add_relaxed(&scope->alive_, 1); /* relaxed: the caller's own keeps it above 0 */
+    weft__fetch_add_relaxed(&brood->alive_, 1); /* relaxed: the caller's own keeps it above 0 */
 }
 
-void weft__scope_quit(weft_scope *scope)
+/* A fiber and all that it has submitted have ended. Nonzero: it was the scope's last. */
+static int end_started(started *self)
 {
-    if (count_out(scope))
+    weft_scope *scope = self->brood.scope_;
+    weft__hook_block_put(self, TASK_OFFSET + self->site->type->task_bytes);
+    return count_out(&scope->own_);
+}
+
+/* The scope whose owner is to be woken, or NULL. */
+static weft_scope *quit(weft__brood *brood)
+{
+    weft_scope *scope = brood->scope_;
+    if (!count_out(brood))
+        return NULL;
+    if (brood == &scope->own_)
+        return scope;
+    return end_started((started *)(void *)((char *)brood - offsetof(started, brood))) ? scope
+                                                                                      : NULL;
+}
+
+void weft__brood_quit(weft__brood *brood)
+{
+    weft_scope *scope = quit(brood);
+    if (scope != NULL)
         weft__wake(scope->waiter_);
 }
 
-int weft__scope_visit(weft_scope *scope)
+int weft__scope_visit(weft__brood *brood)
 {
     weft__fiber *fiber = current_fiber();
     if (fiber == NULL || fiber->scope != NULL)
         return 0;
-    fiber->scope = scope;
-    weft__store_relaxed(&fiber->home, scope);            /* relaxed: for dumps */
-    weft__store_relaxed(&fiber->shield, scope->shield_); /* relaxed: see weft__wait_cancel() */
+    set_scope(fiber, brood->scope_, brood);
+    weft__store_relaxed(&fiber->home, brood->scope_); /* relaxed: for dumps */
     return 1;
 }
 
@@ -323,10 +360,9 @@ void weft__scope_unvisit(void)
 {
     weft__fiber *fiber = current_fiber();
     weft__fiber_withdraw(fiber);
-    fiber->scope = NULL;
+    set_scope(fiber, NULL, NULL);
     weft__store_relaxed(&fiber->home, NULL); /* relaxed: this and the next for dumps */
     weft__store_relaxed(&fiber->site, NULL);
-    weft__store_relaxed(&fiber->shield, 0); /* relaxed: nobody looks at a fiber outside scopes */
 }
 
 int weft__scope_is_over(const weft_scope *scope)
@@ -343,20 +379,30 @@ static void run_body(started *self, weft__fiber *fiber)
     (void)weft__worker_still();
     if (fiber->locals != NULL)
         weft__locals_end(fiber->locals);
-    weft__hook_block_put(self, TASK_OFFSET + self->site->type->task_bytes);
+}
+
+/* The fiber has ended. Who has submitted nothing, or whose submissions have ended, is alone in its
+ * brood, and nobody else will come. The scope whose owner is to be woken, or NULL. */
+static weft_scope *quit_as_fiber(started *self)
+{
+    weft_scope *scope = self->brood.scope_;
+    /* edge scope.alive (acquire): everything in its futures, for the owner */
+    if (weft__load_acquire(&self->brood.alive_) != 1)
+        return quit(&self->brood);
+    return end_started(self) ? scope : NULL;
 }
 
 static void run_started(weft_task *item)
 {
     started *self = (started *)(void *)item;
-    weft_scope *scope = self->scope;
     weft__fiber *fiber = current_fiber();
     weft__store_relaxed(&fiber->running, self->site->type); /* relaxed: these two for dumps */
     weft__store_relaxed(&fiber->site, self->site);
-    (void)weft__scope_visit(scope);
+    (void)weft__scope_visit(&self->brood);
     run_body(self, fiber);
     weft__scope_unvisit();
-    if (count_out(scope))
+    weft_scope *scope = quit_as_fiber(self);
+    if (scope != NULL)
         weft__hand_over(scope->waiter_);
 }
 
@@ -366,18 +412,20 @@ static const weft_task_type started_type = {
 /* On the stack of the scope's owner, which waits for it here. */
 static void run_child(started *self, weft__fiber *fiber)
 {
-    weft_scope *scope = self->scope;
     weft__role before = {fiber->running, fiber->task, fiber->site};
+    weft__brood *brood = fiber->brood;
     weft__locals *locals = fiber->locals;
     void *local = fiber->local;
     weft__fiber_plays(fiber, &(weft__role){self->site->type, NULL, self->site});
+    fiber->brood = &self->brood;
     fiber->locals = NULL;
     fiber->local = NULL;
     run_body(self, fiber);
     fiber->local = local;
     fiber->locals = locals;
+    fiber->brood = brood;
     weft__fiber_plays(fiber, &before);
-    (void)count_out(scope); /* never the last: the owner still counts */
+    (void)quit_as_fiber(self); /* never the scope's last: the owner still counts */
 }
 
 /* Scopes may be nested without end, each on the stack of the one around it, so only half of a stack
@@ -393,12 +441,13 @@ static int has_stack(const weft__fiber *fiber)
 static void run_rest(weft_scope *scope, weft__fiber *fiber)
 {
     /* edge scope.alive (acquire): as in weft__scope_finish() */
-    while (weft__load_acquire(&scope->alive_) != 1 && has_stack(fiber)) {
+    while (weft__load_acquire(&scope->own_.alive_) != 1 && has_stack(fiber)) {
         weft__worker *worker = weft__worker_self();
         weft_task *item = worker->checks == 0 ? weft__worker_hop(worker) : NULL;
         if (item == NULL)
             return;
-        if (weft__join_type(item) != &started_type || ((started *)(void *)item)->scope != scope) {
+        if (weft__join_type(item) != &started_type ||
+            ((started *)(void *)item)->brood.scope_ != scope) {
             weft__worker_push(worker, item); /* and take it again at once, to go on with it */
             return;
         }
@@ -420,10 +469,10 @@ int weft__go(weft_scope *scope, const weft_site *site, const void *args)
     started *self = weft__hook_block_get(TASK_OFFSET + type->task_bytes);
     if (self == NULL)
         return -ENOMEM;
-    self->scope = scope;
+    self->brood = (weft__brood){.alive_ = 1, .scope_ = scope};
     self->site = site;
     memcpy((char *)task_of(self) + type->args_offset, args, type->args_bytes);
-    weft__scope_join(scope);
+    weft__brood_join(&scope->own_);
     weft__submit(runtime, &self->item, &started_type);
     return 0;
 }

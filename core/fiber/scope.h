@@ -16,13 +16,16 @@ int weft__fiber_is_cancelled(const weft__fiber *fiber);
 
 /* ---- for tasks that are submitted in a scope, and run anywhere ---- */
 
-/* The scope waits for one more; for one fewer, and may be gone. */
-void weft__scope_join(weft_scope *scope);
-void weft__scope_quit(weft_scope *scope);
+/* Where the caller's submissions count, or NULL. */
+weft__brood *weft__brood_here(void);
 
-/* Run in the scope from now on, unless the calling fiber has one already, or there is no fiber.
- * Nonzero: it does, and leaves it again before the scope is quit. */
-int weft__scope_visit(weft_scope *scope);
+/* There is one more in the brood, hence its scope waits for it; one fewer, and both may be gone. */
+void weft__brood_join(weft__brood *brood);
+void weft__brood_quit(weft__brood *brood);
+
+/* Run in the brood's scope from now on, unless the calling fiber has one already, or there is no
+ * fiber. Nonzero: it does, and leaves it again before the brood is quit. */
+int weft__scope_visit(weft__brood *brood);
 void weft__scope_unvisit(void);
 
 /* Whether what has not begun need not begin: the scope is cancelled, or its deadline has passed. */

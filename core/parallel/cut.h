@@ -12,8 +12,8 @@
 #include "fiber/scope.h"
 
 typedef struct weft__cut {
-    weft_scope *scope; /* around the call, or NULL */
-    uint32_t is_cut;   /* a piece has been left out; relaxed: read behind the joins */
+    weft__brood *brood; /* the caller's, in the scope around the call; or NULL */
+    uint32_t is_cut;    /* a piece has been left out; relaxed: read behind the joins */
 } weft__cut;
 
 /* In a piece: what to undo at its end. */
@@ -25,18 +25,18 @@ typedef enum weft__piece {
 
 static inline weft__cut weft__cut_begin(void)
 {
-    return (weft__cut){.scope = weft_current_scope(), .is_cut = 0};
+    return (weft__cut){.brood = weft__brood_here(), .is_cut = 0};
 }
 
 static inline weft__piece weft__cut_enter(weft__cut *cut)
 {
-    if (cut->scope == NULL)
+    if (cut->brood == NULL)
         return WEFT__PIECE_AT_HOME;
-    if (weft__scope_is_over(cut->scope)) {
+    if (weft__scope_is_over(cut->brood->scope_)) {
         weft__store_relaxed(&cut->is_cut, 1); /* relaxed: see there */
         return WEFT__PIECE_LEFT_OUT;
     }
-    return weft__scope_visit(cut->scope) ? WEFT__PIECE_VISITS : WEFT__PIECE_AT_HOME;
+    return weft__scope_visit(cut->brood) ? WEFT__PIECE_VISITS : WEFT__PIECE_AT_HOME;
 }
 
 static inline void weft__cut_leave(weft__piece piece)

@@ -525,6 +525,61 @@ static void test_a_scope_cancels_what_was_submitted_in_it(void **state)
         on_count(workers, check_scope, NULL);
 }
 
+/* Submits more in its turn, and waits for none of it. */
+WEFT_TASK_DECLARE(int, sow, uint32_t *, count, unsigned, depth);
+WEFT_TASK_DEFINE(int, sow, uint32_t *, count, unsigned, depth)
+{
+    for (unsigned i = 0; i < 3 && depth > 0; i++) {
+        sow_future more = weft_submit(weft_workers(), sow, count, depth - 1);
+        weft_release(more);
+    }
+    if (depth == 1)
+        (void)weft_sleep(weft_in(10 * WEFT_USEC));
+    weft__fetch_add_relaxed(count, 1);
+    return 0;
+}
+
+/* As a fiber, which ends before what it has submitted; now and then from a scope of its own. */
+WEFT_FIBER(sower, uint32_t *, count, unsigned, number)
+{
+    if (number % 4 == 0) {
+        weft_scope(inner)
+        {
+            (void)sow(count, 2);
+        }
+    } else if (number % 4 == 1) {
+        weft_yield();
+        (void)sow(count, 2);
+    } else {
+        (void)sow(count, 2);
+    }
+}
+
+#define SOWERS 50
+#define SOWN (1 + 3 + 9)
+
+static int check_sowers(void *arg)
+{
+    uint32_t count = 0;
+    (void)arg;
+    weft_scope(group)
+    {
+        for (unsigned i = 0; i < SOWERS; i++)
+            CHECK(weft_go(&group, sower, &count, i) == 0);
+    }
+    CHECK(count == SOWERS * SOWN); /* the scope has waited for all */
+    return 0;
+}
+
+static void test_a_scope_waits_for_what_its_fibers_have_left_behind(void **state)
+{
+    (void)state;
+    in_thread(check_sowers, NULL);
+    for (unsigned workers = 1; workers <= 4; workers++)
+        for (int round = 0; round < 10; round++)
+            on_count(workers, check_sowers, NULL);
+}
+
 /* ---- fork ------------------------------------------------------------------------------------ */
 
 static int check_in_child(weft_executor *pool, answer_future from_parent)
@@ -584,6 +639,7 @@ int main(void)
         cmocka_unit_test(test_shutdown_from_inside_a_task),
         cmocka_unit_test(test_destroying_at_any_moment_ends_everything),
         cmocka_unit_test(test_a_scope_cancels_what_was_submitted_in_it),
+        cmocka_unit_test(test_a_scope_waits_for_what_its_fibers_have_left_behind),
         cmocka_unit_test(test_a_forked_child_has_none_of_the_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,6 +36,13 @@ WEFT_BEGIN_DECLS
 
 typedef struct weft_scope weft_scope;
 
+/* Those a scope waits for. It has one of its own, and each fiber one for what it submits, so that
+ * many fibers do not all count in one place. */
+typedef struct weft__brood {
+    uint64_t alive_;    /* how many have not ended, and whoever has the brood */
+    weft_scope *scope_; /* that waits for them */
+} weft__brood;
+
 /* Lives in the frame that opens it. All fields are weft's. */
 struct weft_scope {
     weft_scope *parent_;   /* the scope around it, or NULL */
@@ -46,7 +53,8 @@ struct weft_scope {
     uint32_t cancelled_;   /* set once */
     uint32_t is_enrolled_; /* in the parent's list; that is guarded by the parent's lock */
     int failure_;          /* code of the first failure, or 0 */
-    uint64_t alive_;       /* fibers that have not ended, and the owner */
+    weft__brood own_;      /* fibers that have not ended, and the owner */
+    weft__brood *outer_;   /* what the owner's submissions counted into outside */
     void *runtime_;        /* where its fibers run; NULL: the one that plain threads share */
     void *members_; /* fibers that have waited in it: those that may have to be interrupted */
     weft_scope *children_; /* scopes within in which somebody has waited */

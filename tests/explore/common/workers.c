@@ -154,7 +154,7 @@ void workers_run(weft_task *item)
         return;
     }
     type->run(item);
-    weft__waiter *waiter = weft__join_finish(item);
+    weft__waiter *waiter = type->is_consumed_ ? NULL : weft__join_finish(item);
     if (waiter == NULL)
         return;
     if (waiter->fiber != NULL && waiter->fiber->runtime == weft__worker_self()->runtime)

@@ -61,17 +61,24 @@ CLASSICS = [
      "    withdraw_scope(scope);\n    weft__thread_set_scope", "    weft__thread_set_scope",
      ["scope.plain"]),
     ("a plain thread does not wait for what runs in its scope", "core/fiber/scope.c",
-     "    if (weft__load_acquire(&scope->alive_) != 1)\n",
-     "    if (weft__load_acquire(&scope->alive_) != 1 && fiber != NULL)\n", ["scope.plain"]),
+     "    if (weft__load_acquire(&scope->own_.alive_) != 1)\n",
+     "    if (weft__load_acquire(&scope->own_.alive_) != 1 && fiber != NULL)\n", ["scope.plain"]),
     ("a fiber that leaves its scope stays enrolled", "core/fiber/scope.c",
      "    if (fiber->enrolled == scope)\n        weft__fiber_withdraw(fiber);\n", "", SCOPE),
     ("the walk does not go into inner scopes", "core/fiber/scope.c",
      "        chain = interrupt_all(child, depth, chain);\n", "        (void)child;\n", SCOPE),
     ("the owner counts itself out before its waiter can be found", "core/fiber/scope.c",
      "    scope->waiter_ = waiter;\n"
-     "    weft__waits_for(waiter, WEFT_REASON_SCOPE, scope);\n    return !count_out(scope);\n",
-     "    int is_last = count_out(scope);\n    scope->waiter_ = waiter;\n    return !is_last;\n",
+     "    weft__waits_for(waiter, WEFT_REASON_SCOPE, scope);\n"
+     "    return !count_out(&scope->own_);\n",
+     "    int is_last = count_out(&scope->own_);\n"
+     "    scope->waiter_ = waiter;\n    return !is_last;\n",
      ["scope.end"]),
+    ("a fiber that ends takes what it has submitted for ended", "core/fiber/scope.c",
+     "    if (weft__load_acquire(&self->brood.alive_) != 1)\n        return quit(&self->brood);\n",
+     "", ["scope.brood"]),
+    ("a fiber's brood is not counted out of the scope", "core/fiber/scope.c",
+     "    return count_out(&scope->own_);\n", "    return 0;\n", ["scope.brood", "scope.end"]),
     ("a fiber that waits does not enrol", "core/sched/wait.c",
      "        weft__fiber_enrol(fiber);\n", "        (void)fiber;\n", WAIT),
 ]

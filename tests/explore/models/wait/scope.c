@@ -50,10 +50,18 @@ static void finish(void)
     workers_finish();
 }
 
+static weft_task *take_handed(weft__worker *worker)
+{
+    weft_task *item = worker->handed;
+    worker->handed = NULL;
+    return item;
+}
+
 static void run_own(void)
 {
+    weft__worker *worker = weft__worker_self();
     weft_task *item;
-    while ((item = weft__worker_own(weft__worker_self())) != NULL)
+    while ((item = take_handed(worker)) != NULL || (item = weft__worker_own(worker)) != NULL)
         workers_run(item);
 }
 
@@ -176,8 +184,8 @@ static void prepare_end(void)
     inner = NULL;
     for (unsigned i = 0; i < EXPLORE_THREADS_MAX; i++)
         sums[i] = 0;
-    weft__scope_join(outer);
-    weft__scope_join(outer);
+    weft__brood_join(&outer->own_);
+    weft__brood_join(&outer->own_);
 }
 
 static void owner(void)
@@ -191,7 +199,7 @@ static void owner(void)
 static void member(void)
 {
     sums[explore_self()]++;
-    weft__scope_quit(outer);
+    weft__brood_quit(&outer->own_);
     run_own();
 }
 
@@ -204,6 +212,69 @@ EXPLORE_MODEL(scope_end) = {
     .stale = 2,
 };
 
+/* ---- the brood of a fiber -------------------------------------------------------------------- */
+
+static weft__brood *brood; /* that thread 2 is counted in, once */
+static uint32_t is_told;   /* `brood` is set */
+
+/* A fiber that submits something and does not wait for it: whoever ends last releases the fiber's
+ * block, and then counts it out of the scope. */
+static void run_submitter(weft_task *task)
+{
+    (void)task;
+    brood = weft__brood_here();
+    weft__brood_join(brood);
+    weft__store_release(&is_told, 1);
+    explore_park_wake(&is_told, 1);
+    sums[1]++;
+}
+
+static const weft_task_type submitter_type = {
+    .run = run_submitter, .name = "submitter", .task_bytes = sizeof(weft_task)};
+static const weft_site submitter_site = {&submitter_type, __FILE__, __LINE__};
+
+static void prepare_brood(void)
+{
+    workers_prepare(3);
+    is_told = 0;
+    for (unsigned i = 0; i < EXPLORE_THREADS_MAX; i++)
+        sums[i] = 0;
+}
+
+static void brood_owner(void)
+{
+    weft_scope *scope = enter();
+    explore_check(weft__go(scope, &submitter_site, &scope) == 0);
+    leave(scope);
+    explore_check(sums[1] == 1 && sums[2] == 1);
+}
+
+static void thief(void)
+{
+    void *item;
+    if (weft_deque_steal(&workers[0].deque, &item) == WEFT_STEAL_ITEM)
+        workers_run(item);
+    run_own();
+}
+
+static void submitted(void)
+{
+    while (weft__load_acquire(&is_told) == 0)
+        explore_park_wait(&is_told, 0);
+    sums[2]++;
+    weft__brood_quit(brood);
+    run_own();
+}
+
+EXPLORE_MODEL(scope_brood) = {
+    .name = "scope.brood",
+    .prepare = prepare_brood,
+    .threads = {brood_owner, thief, submitted},
+    .finish = workers_finish,
+    .preemptions = 2,
+    .stale = 1,
+};
+
 /* ---- a plain thread's scopes ----------------------------------------------------------------- */
 
 /* Thread 2 owns both; a fiber waits in the inner one, and thread 1 cancels from the outer one. */
@@ -214,8 +285,8 @@ static void prepare_plain(void)
     inner = make_scope(outer);
     workers[0].current->scope = NULL;
     sums[0] = 0;
-    weft__scope_join(outer);
-    weft__scope_join(inner);
+    weft__brood_join(&outer->own_);
+    weft__brood_join(&inner->own_);
 }
 
 static void plain_owner(void)
@@ -230,19 +301,19 @@ static void plain_owner(void)
 
 static void guest(void)
 {
-    explore_check(weft__scope_visit(inner));
+    explore_check(weft__scope_visit(&inner->own_));
     wait_in_vain();
     explore_check(weft_cancel_requested() == -ECANCELED);
     sums[0]++;
     weft__scope_unvisit();
-    weft__scope_quit(inner);
+    weft__brood_quit(&inner->own_);
 }
 
 static void cancelling_guest(void)
 {
     weft_cancel_scope(outer);
     run_own();
-    weft__scope_quit(outer);
+    weft__brood_quit(&outer->own_);
     run_own();
 }
 
