@@ -160,8 +160,23 @@ def probe_marks(r):
     ]
 
 
+SCALED = {"yield": "fibers give way", "start": "fibers are started and joined",
+          "channel": "pairs of fibers talk through channels",
+          "future": "fibers submit and await futures", "sleep": "fibers sleep 100 µs"}
+
+
+def fiber_scaling_marks(r):
+    """How much more all workers do than one, of what has nothing to share."""
+    def ratio(name):
+        one, everybody = r.probe("scale", f"{name}_one"), r.probe("scale", f"{name}_all")
+        return everybody / one if one and everybody else None
+    return [at_least(f"scale: {what}: operations a second, all workers over one", ratio(name), None)
+            for name, what in SCALED.items()]
+
+
 def all_marks(results):
-    return task_marks(results) + scaling_marks(results) + probe_marks(results)
+    return (task_marks(results) + scaling_marks(results) + probe_marks(results) +
+            fiber_scaling_marks(results))
 
 
 # ---- where weft loses -------------------------------------------------------------------------

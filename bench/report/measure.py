@@ -244,6 +244,7 @@ PROBES = {  # name: argument when quick, argument otherwise
     "trickle": (2, 5),
     "burst": (3, 15),
     "ramp": (30, 300),
+    "scale": (40, 200),
     "wake": (200, 1000),
     "memory": (None, None),
     "empty": (None, None),
