@@ -55,6 +55,19 @@ WEFT__INLINE int64_t weft__queue_do(weft_queue *queue, weft__cause cause, weft__
     return rc == -EAGAIN ? weft__queue_wait(queue, cause, attempt, arg, deadline) : rc;
 }
 
+/* Open an item by attempts that get it as their argument, with its bytes set; the caller's is left
+ * untouched until one succeeds. */
+WEFT__INLINE int weft__item_get(weft_queue *queue, weft__cause cause, weft__attempt *attempt,
+                                weft_item *item, size_t bytes, int64_t deadline)
+{
+    weft_item opened = {.bytes = bytes};
+    int64_t rc = weft__queue_do(queue, cause, attempt, &opened, deadline);
+    if (rc < 0)
+        return (int)rc;
+    *item = opened;
+    return 0;
+}
+
 /* Begin an item at a position, `skip` bytes into its place; a seat is kept for it, 0 stands for a
  * one-to-one queue, which needs none. And end it. */
 void weft__item_open(weft_queue *queue, weft_item *item, uint64_t position, size_t skip, int seat);
@@ -69,12 +82,6 @@ void weft__queue_settle(weft_queue *queue);
 /* Take a message on from the dead, from this seat: its position; -EAGAIN: none; -EMSGSIZE: there is
  * one of more than `most` bytes. */
 int64_t weft__queue_inherit(weft_queue *queue, uint32_t seat, uint64_t most);
-
-/* Make a handle for a segment, which it owns from then on; NULL: no memory. */
-weft_queue *weft__queue_new(weft__segment *segment);
-
-/* The words of all slots before anything has happened. */
-void weft__ring_fill(const weft__geometry *geometry, char *base);
 
 /* A seat for one operation: the thread's, or, if it has none, one to be given back. Its index, or
  * -ENOMEM. */

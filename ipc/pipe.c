@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* pipe.c — weft_pipe: messages of any size, in granules of 64 bytes.
  *
- *     words   [ R 3 ][ . ][ . ][ R 1 ][ free …           a message is ready when its first word
- *     says so body    [ prefix, bytes … ][ prefix, bytes ][ …    it never wraps: a rest that is too
- *     short for
- *                                                        it is annulled
+ *     words   [ ready ][ … ][ … ][ ready ][ free …
+ *     bytes   [ prefix, message   ][ prefix, m.  ][ …
+ *
+ * A message is ready when the first of its words says so. It never wraps: a rest of the ring that
+ * is too short for it is annulled.
  *
  * It is the ring of mpmc.h with a granule as its element; a message takes as many as it needs at
  * once (pipe_ring.h). Where the words end and the bytes begin are different areas, so nothing
@@ -14,7 +15,6 @@
  * into a local, judged against the ring, and used from there. */
 #include <weft/queue.h>
 
-#include "alloc.h"
 #include "bell.h"
 #include "handle.h"
 #include "mpmc.h"
@@ -25,14 +25,11 @@
 #include <limits.h>
 #include <string.h>
 
-#define CAPACITY_BYTES_DEFAULT ((size_t)256 * 1024)
-
 /* ---- sending --------------------------------------------------------------------------------- */
 
 typedef struct outgoing {
-    const void *message; /* NULL: none, it is an item */
+    const void *message;
     uint64_t bytes;
-    weft_item *item;
 } outgoing;
 
 static void publish(weft_queue *queue, uint64_t position, uint64_t bytes, uint64_t granules)
@@ -76,8 +73,8 @@ int weft_pipe_send(weft_pipe *pipe, const void *message, size_t bytes, int64_t d
 
 static int64_t try_reserve(weft_queue *queue, void *arg)
 {
-    const outgoing *sending = arg;
-    uint64_t position = 0, granules = weft__pipe_granules(sending->bytes);
+    weft_item *item = arg;
+    uint64_t position = 0, granules = weft__pipe_granules(item->bytes);
     int seat = weft__seat_take(queue->segment);
     if (seat < 0)
         return seat;
@@ -86,23 +83,16 @@ static int64_t try_reserve(weft_queue *queue, void *arg)
         weft__seat_give_back(queue->segment, (uint32_t)seat);
         return rc;
     }
-    sending->item->bytes = (size_t)sending->bytes;
-    sending->item->count_ = (unsigned)granules;
-    weft__item_open(queue, sending->item, position, WEFT__MESSAGE_PREFIX, seat);
+    item->count_ = (unsigned)granules;
+    weft__item_open(queue, item, position, WEFT__MESSAGE_PREFIX, seat);
     return 1;
 }
 
 int weft_pipe_reserve(weft_pipe *pipe, weft_item *item, size_t bytes, int64_t deadline)
 {
-    weft_item opened = {.seat_ = 0};
-    outgoing sending = {.bytes = bytes, .item = &opened};
     if (bytes > pipe->queue.elem_bytes)
         return -EMSGSIZE;
-    int64_t rc = weft__queue_do(&pipe->queue, WEFT__FOR_SPACE, try_reserve, &sending, deadline);
-    if (rc < 0)
-        return (int)rc;
-    *item = opened;
-    return 0;
+    return weft__item_get(&pipe->queue, WEFT__FOR_SPACE, try_reserve, item, bytes, deadline);
 }
 
 int weft_pipe_commit(weft_pipe *pipe, weft_item *item, size_t bytes)
@@ -127,10 +117,9 @@ int weft_pipe_abort(weft_pipe *pipe, weft_item *item)
 /* ---- receiving ------------------------------------------------------------------------------- */
 
 typedef struct incoming {
-    void *buffer; /* NULL: none, it is an item */
-    size_t bytes;
-    weft_item *item;
-    size_t received;
+    void *buffer;
+    size_t bytes;    /* of room in it */
+    size_t received; /* out */
 } incoming;
 
 /* The granules of the message at head, if there is one of at most `most` bytes. */
@@ -235,12 +224,7 @@ static int64_t try_take(weft_queue *queue, void *arg)
 
 int weft_pipe_take(weft_pipe *pipe, weft_item *item, int64_t deadline)
 {
-    weft_item opened = {.seat_ = 0};
-    int64_t rc = weft__queue_do(&pipe->queue, WEFT__FOR_DATA, try_take, &opened, deadline);
-    if (rc < 0)
-        return (int)rc;
-    *item = opened;
-    return 0;
+    return weft__item_get(&pipe->queue, WEFT__FOR_DATA, try_take, item, 0, deadline);
 }
 
 int weft_pipe_release(weft_pipe *pipe, weft_item *item)
@@ -253,71 +237,7 @@ int weft_pipe_release(weft_pipe *pipe, weft_item *item)
     return 0;
 }
 
-/* ---- life ------------------------------------------------------------------------------------ */
-
-static weft__segment_spec segment_spec(const weft_pipe_spec *spec)
-{
-    static const weft_pipe_spec nothing;
-    const weft_pipe_spec *from = spec != NULL ? spec : &nothing;
-    size_t capacity = from->capacity_bytes != 0 ? from->capacity_bytes : CAPACITY_BYTES_DEFAULT;
-    weft__segment_spec made = {.kind = WEFT__SHM_PIPE, .participants = from->participants};
-    made.capacity = 4;
-    while (made.capacity * WEFT__GRANULE < capacity && made.capacity < UINT32_MAX / 2)
-        made.capacity *= 2;
-    made.elem_bytes =
-        from->message_bytes != 0 ? from->message_bytes : made.capacity * WEFT__GRANULE / 4;
-    return made;
-}
-
-static int finish(weft_pipe **pipe, weft__segment *segment)
-{
-    weft_queue *handle = weft__queue_new(segment);
-    if (handle == NULL) {
-        weft__segment_detach(segment, 0);
-        return -ENOMEM;
-    }
-    *pipe = (weft_pipe *)(void *)handle;
-    return 0;
-}
-
-int weft_pipe_create(weft_pipe **pipe, const char *name, const weft_pipe_spec *spec)
-{
-    weft__segment *segment;
-    weft__segment_spec made = segment_spec(spec);
-    int rc = weft__segment_create(&segment, name, &made, weft__ring_fill);
-    if (rc != 0)
-        return rc;
-    rc = finish(pipe, segment);
-    if (rc != 0 && name != NULL)
-        rc = weft__segment_unlink(name) != 0 ? rc : -ENOMEM;
-    return rc;
-}
-
-int weft_pipe_open(weft_pipe **pipe, const char *name)
-{
-    weft__segment *segment;
-    weft__segment_spec expected = {.kind = WEFT__SHM_PIPE};
-    int rc = weft__segment_open(&segment, name, &expected);
-    return rc == 0 ? finish(pipe, segment) : rc;
-}
-
-int weft_pipe_attach(weft_pipe **pipe, int fd)
-{
-    weft__segment *segment;
-    weft__segment_spec expected = {.kind = WEFT__SHM_PIPE};
-    int rc = weft__segment_attach(&segment, fd, &expected);
-    return rc == 0 ? finish(pipe, segment) : rc;
-}
-
-int weft_pipe_fd(const weft_pipe *pipe)
-{
-    return weft_queue_fd(&pipe->queue);
-}
-
-void weft_pipe_detach(weft_pipe *pipe)
-{
-    weft_queue_detach(pipe != NULL ? &pipe->queue : NULL);
-}
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 size_t weft_pipe_message_bytes(const weft_pipe *pipe)
 {

@@ -16,8 +16,6 @@
 #include <limits.h>
 #include <string.h>
 
-#define CAPACITY_DEFAULT 1024
-
 /* ---- attempts -------------------------------------------------------------------------------- */
 
 /* Elements to be copied in or out: what an attempt gets. */
@@ -484,12 +482,7 @@ static int64_t try_reserve(weft_queue *queue, void *arg)
 
 int weft_queue_reserve(weft_queue *queue, weft_item *item, int64_t deadline)
 {
-    weft_item opened = {.seat_ = 0};
-    int64_t rc = weft__queue_do(queue, WEFT__FOR_SPACE, try_reserve, &opened, deadline);
-    if (rc < 0)
-        return (int)rc;
-    *item = opened;
-    return 0;
+    return weft__item_get(queue, WEFT__FOR_SPACE, try_reserve, item, 0, deadline);
 }
 
 int weft_queue_commit(weft_queue *queue, weft_item *item)
@@ -565,12 +558,7 @@ static int64_t try_take(weft_queue *queue, void *arg)
 
 int weft_queue_take(weft_queue *queue, weft_item *item, int64_t deadline)
 {
-    weft_item opened = {.seat_ = 0};
-    int64_t rc = weft__queue_do(queue, WEFT__FOR_DATA, try_take, &opened, deadline);
-    if (rc < 0)
-        return (int)rc;
-    *item = opened;
-    return 0;
+    return weft__item_get(queue, WEFT__FOR_DATA, try_take, item, 0, deadline);
 }
 
 int weft_queue_release(weft_queue *queue, weft_item *item)
@@ -650,102 +638,4 @@ size_t weft_queue_size(const weft_queue *queue)
     if (size >> 61 != 0)
         return 0; /* head was read before others moved it */
     return size > queue->ring.mask ? (size_t)queue->ring.mask + 1 : (size_t)size;
-}
-
-/* ---- life ------------------------------------------------------------------------------------ */
-
-static uint64_t round_to_power(uint64_t value)
-{
-    uint64_t power = 2;
-    while (power < value && power < WEFT__SHM_BYTES_MAX)
-        power *= 2;
-    return power;
-}
-
-static weft__segment_spec segment_spec(const weft_queue_spec *spec)
-{
-    weft__segment_spec made = {.kind = 0};
-    if (spec == NULL)
-        return made;
-    made.kind = spec->flags & WEFT_QUEUE_ONE_TO_ONE ? WEFT__SHM_SPSC : WEFT__SHM_QUEUE;
-    made.participants = spec->participants;
-    made.elem_bytes = spec->elem_bytes;
-    made.capacity = spec->capacity == 0 ? 0 : round_to_power(spec->capacity);
-    return made;
-}
-
-int weft_queue_create(weft_queue **queue, const char *name, const weft_queue_spec *spec)
-{
-    weft__segment *segment;
-    weft__segment_spec made = segment_spec(spec);
-    if (made.capacity == 0)
-        made.capacity = CAPACITY_DEFAULT;
-    int rc = weft__segment_create(&segment, name, &made, weft__ring_fill);
-    if (rc != 0)
-        return rc;
-    weft_queue *handle = weft__queue_new(segment);
-    if (handle == NULL) {
-        weft__segment_detach(segment, 0);
-        if (name != NULL)
-            rc = weft__segment_unlink(name);
-        return rc != 0 ? rc : -ENOMEM;
-    }
-    *queue = handle;
-    return 0;
-}
-
-/* A segment that was attached becomes a queue, if it is one. */
-static int finish_attach(weft_queue **queue, weft__segment *segment)
-{
-    uint32_t kind = segment->geometry.kind;
-    int rc = kind == WEFT__SHM_QUEUE || kind == WEFT__SHM_SPSC ? 0 : -EPROTO;
-    weft_queue *handle = rc == 0 ? weft__queue_new(segment) : NULL;
-    if (handle == NULL) {
-        weft__segment_detach(segment, 0);
-        return rc == 0 ? -ENOMEM : rc;
-    }
-    *queue = handle;
-    return 0;
-}
-
-int weft_queue_open(weft_queue **queue, const char *name, const weft_queue_spec *spec)
-{
-    weft__segment *segment;
-    weft__segment_spec expected = segment_spec(spec);
-    int rc = weft__segment_open(&segment, name, &expected);
-    return rc == 0 ? finish_attach(queue, segment) : rc;
-}
-
-int weft_queue_attach(weft_queue **queue, int fd, const weft_queue_spec *spec)
-{
-    weft__segment *segment;
-    weft__segment_spec expected = segment_spec(spec);
-    int rc = weft__segment_attach(&segment, fd, &expected);
-    return rc == 0 ? finish_attach(queue, segment) : rc;
-}
-
-int weft_queue_fd(const weft_queue *queue)
-{
-    return queue->segment->fd;
-}
-
-void weft_queue_detach(weft_queue *queue)
-{
-    if (queue == NULL)
-        return;
-    weft__segment *segment = queue->segment;
-    weft__shm_control *control = queue->ring.control;
-    int is_busy = weft__load_relaxed(&queue->open_items) != 0; /* relaxed: nobody uses it */
-    uint64_t me = segment->member;
-    if (queue->is_spsc && me != 0 && !is_busy) {
-        weft__spsc_leave_role(&control->producer, me);
-        weft__spsc_leave_role(&control->consumer, me);
-    }
-    weft__segment_detach(segment, is_busy);
-    weft__free(queue);
-}
-
-int weft_queue_unlink(const char *name)
-{
-    return weft__segment_unlink(name);
 }
