@@ -2,6 +2,7 @@
 /* runtime.c — see runtime.h. */
 #include "common/runtime.h"
 
+#include "common/self.h"
 #include "fiber/scope.h"
 #include "fiber/switch.h"
 #include "sched/settings.h"
@@ -16,7 +17,6 @@
 
 #define FIBERS_MAX 8
 #define FIBER_STACK_BYTES ((size_t)32 << 10)
-#define ACTORS (EXPLORE_THREADS_MAX + 1)
 
 enum { NOT_YET, STARTED, NEVER };
 
@@ -34,21 +34,11 @@ static struct {
 } threads[RUNTIME_WORKERS_MAX];
 static unsigned thread_count;
 
-/* Thread-local, with a thread's number for the thread. */
-static weft__lane *bound[ACTORS];
-static weft__lane plain_lanes[ACTORS];
-static weft_scope *plain_scopes[ACTORS];
-static int64_t clocks[ACTORS];
-static int errnos[ACTORS];
-
 void runtime_reset(unsigned workers)
 {
     memset(fibers, 0, sizeof fibers);
     memset(threads, 0, sizeof threads);
-    memset(bound, 0, sizeof bound);
-    memset(plain_lanes, 0, sizeof plain_lanes);
-    memset(plain_scopes, 0, sizeof plain_scopes);
-    memset(clocks, 0, sizeof clocks);
+    self_reset();
     thread_count = 0;
     worker_count = workers;
     runtime = NULL;
@@ -181,45 +171,7 @@ int sched_yield(void)
     return 0;
 }
 
-int64_t weft_now(void)
-{
-    return clocks[explore_self()] += WEFT_MSEC;
-}
-
-int64_t weft_in(int64_t distance_ns)
-{
-    return weft_now() + distance_ns;
-}
-
-/* ---- what self.c provides -------------------------------------------------------------------- */
-
-weft__lane *weft__lane_get(void)
-{
-    weft__lane *lane = bound[explore_self()];
-    return lane != NULL ? lane : &plain_lanes[explore_self()];
-}
-
-void weft__worker_bind_thread(weft__worker *worker)
-{
-    worker->lane.worker_ = worker;
-    worker->errno_at = &errnos[explore_self()];
-    bound[explore_self()] = &worker->lane;
-}
-
-void weft__worker_unbind_thread(void)
-{
-    bound[explore_self()] = NULL;
-}
-
-weft_scope *weft__thread_scope(void)
-{
-    return plain_scopes[explore_self()];
-}
-
-void weft__thread_set_scope(weft_scope *scope)
-{
-    plain_scopes[explore_self()] = scope;
-}
+/* ---- what shared.c provides ------------------------------------------------------------------ */
 
 int weft__runtime_shared(weft_runtime **out)
 {

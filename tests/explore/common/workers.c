@@ -2,6 +2,7 @@
 /* workers.c — see workers.h. */
 #include "common/workers.h"
 
+#include "common/self.h"
 #include "fiber/local.h"
 #include "fiber/scope.h"
 
@@ -16,10 +17,6 @@ static weft__fiber fibers[WORKERS_MAX];
 static weft__fiber spare;
 static uint32_t resumed[WORKERS_MAX];
 static unsigned victims[WORKERS_MAX][WORKERS_MAX];
-static weft__lane plain_lanes[EXPLORE_THREADS_MAX + 1];
-static weft_scope *plain_scopes[EXPLORE_THREADS_MAX + 1];
-static int64_t clocks[EXPLORE_THREADS_MAX + 1];
-static int errnos[EXPLORE_THREADS_MAX + 1];
 
 static void prepare_worker(unsigned id, unsigned count)
 {
@@ -36,7 +33,7 @@ static void prepare_worker(unsigned id, unsigned count)
         worker->ring_end[ring] = count - 1;
     fibers[id].runtime = &workers_runtime;
     weft__wheel_init(&worker->wheel, 0);
-    weft__worker_bind_thread(worker);
+    self_bind(id, worker);
     explore_check(weft_deque_init(&worker->deque, 2) == 0);
 }
 
@@ -46,9 +43,7 @@ void workers_prepare(unsigned count)
     memset(workers, 0, sizeof workers);
     memset(fibers, 0, sizeof fibers);
     memset(resumed, 0, sizeof resumed);
-    memset(plain_lanes, 0, sizeof plain_lanes);
-    memset(plain_scopes, 0, sizeof plain_scopes);
-    memset(clocks, 0, sizeof clocks);
+    self_reset();
     weft__injector_init(&workers_runtime.injector);
     workers_runtime.workers = workers;
     workers_runtime.worker_count = count;
@@ -67,33 +62,7 @@ void workers_finish(void)
     }
 }
 
-/* ---- what self.c, shared.c and loop.c provide ------------------------------------------------ */
-
-weft__lane *weft__lane_get(void)
-{
-    unsigned self = explore_self();
-    return self < workers_runtime.worker_count ? &workers[self].lane : &plain_lanes[self];
-}
-
-void weft__worker_bind_thread(weft__worker *worker)
-{
-    worker->lane.worker_ = worker;
-    worker->errno_at = &errnos[worker->id];
-}
-
-void weft__worker_unbind_thread(void)
-{
-}
-
-weft_scope *weft__thread_scope(void)
-{
-    return plain_scopes[explore_self()];
-}
-
-void weft__thread_set_scope(weft_scope *scope)
-{
-    plain_scopes[explore_self()] = scope;
-}
+/* ---- what shared.c and loop.c provide -------------------------------------------------------- */
 
 int weft__runtime_shared(weft_runtime **out)
 {
@@ -167,17 +136,6 @@ void workers_run(weft_task *item)
 void weft__locals_end(weft__locals *locals)
 {
     (void)locals;
-}
-
-/* Time passes for each thread by itself. */
-int64_t weft_now(void)
-{
-    return clocks[explore_self()] += WEFT_MSEC;
-}
-
-int64_t weft_in(int64_t distance_ns)
-{
-    return weft_now() + distance_ns;
 }
 
 /* The C library's, which idle.c calls: the explorer decides who runs. */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* self.c — see self.h. */
+#include "common/self.h"
+
+#include "explore.h"
+
+#include <string.h>
+
+#define ACTORS (EXPLORE_THREADS_MAX + 1)
+
+static struct {
+    weft__lane *bound;
+    weft__lane plain;
+    weft_scope *scope;
+    int64_t clock;
+    int errno_value;
+} selves[ACTORS];
+
+void self_reset(void)
+{
+    memset(selves, 0, sizeof selves);
+}
+
+void self_bind(unsigned number, weft__worker *worker)
+{
+    worker->lane.worker_ = worker;
+    worker->errno_at = &selves[number].errno_value;
+    selves[number].bound = &worker->lane;
+}
+
+weft__lane *weft__lane_get(void)
+{
+    unsigned self = explore_self();
+    return selves[self].bound != NULL ? selves[self].bound : &selves[self].plain;
+}
+
+void weft__worker_bind_thread(weft__worker *worker)
+{
+    self_bind(explore_self(), worker);
+}
+
+void weft__worker_unbind_thread(void)
+{
+    selves[explore_self()].bound = NULL;
+}
+
+weft_scope *weft__thread_scope(void)
+{
+    return selves[explore_self()].scope;
+}
+
+void weft__thread_set_scope(weft_scope *scope)
+{
+    selves[explore_self()].scope = scope;
+}
+
+/* Time passes for each thread by itself. */
+int64_t weft_now(void)
+{
+    return selves[explore_self()].clock += WEFT_MSEC;
+}
+
+int64_t weft_in(int64_t distance_ns)
+{
+    return weft_now() + distance_ns;
+}
