@@ -26,11 +26,11 @@ typedef struct act {
     int (*prepare)(void *stage);                       /* the call will have to wait */
     int64_t (*call)(void *stage, int64_t deadline_ns); /* 0 or more: it was not cut off */
     int (*help)(void *stage, unsigned times);          /* so many times before: end one wait */
+    int (*check)(void *stage, int64_t rc);             /* all is as it should be; also tidies up */
+    unsigned traits;                                   /* see below */
+    unsigned waits;                                    /* at least so many, with help; 0: one */
     int (*hinder)(void *stage); /* NULL, or what keeps it from returning, while it waits */
     int (*let_go)(void *stage); /* with `hinder`: the opposite, also without it */
-    int (*check)(void *stage, int64_t rc); /* all is as it should be; also tidies up */
-    unsigned traits;                       /* see below */
-    unsigned waits;                        /* at least so many, with help */
 } act;
 
 #define STUBBORN 1u   /* it cannot fail: nothing cuts it off */

@@ -13,16 +13,7 @@
 #include <sys/un.h>
 #include <weft/io.h>
 
-/* What is read from [0] and written to [1]. */
-typedef enum pair {
-    OUR_PIPE,
-    OUR_SOCKETS,
-    OUR_TCP,
-    PIPE, /* blocking, as are the next two: what a program has got from elsewhere */
-    SOCKETS,
-    TCP,
-    PAIRS
-} pair;
+typedef enum medium { PIPE, SOCKETS, TCP, MEDIA } medium;
 
 #define PIECE ((size_t)3) /* what help consists of, for who reads */
 #define BUFFER ((size_t)1 << 15)
@@ -31,8 +22,9 @@ typedef enum pair {
 #define LAST 0xff           /* the last byte of a stream */
 
 typedef struct stage {
-    pair kind;
-    int fds[2];
+    medium medium;
+    int is_foreign; /* what a program has got from elsewhere: blocking, unknown to the runtime */
+    int fds[2];     /* what is read from [0] and written to [1] */
     int listener;
     int accepted;
     int takes[128]; /* connections in the backlog */
@@ -46,37 +38,29 @@ typedef struct stage {
     int is_wrong;          /* something came out that does not belong there */
 } stage;
 
-static int make_pair(pair kind, int fds[2])
+/* Make a file that the runtime has made one that it does not know: a duplicate, which blocks. */
+static int estrange(int *fd)
 {
-    switch (kind) {
-    case OUR_PIPE:
-        return weft_fd_pipe(fds);
-    case OUR_SOCKETS:
-        return weft_socketpair(fds);
-    case OUR_TCP:
-        return make_tcp_pair(fds);
-    case PIPE:
-        return pipe(fds);
-    case SOCKETS:
-        return socketpair(AF_UNIX, SOCK_STREAM, 0, fds);
-    default: {
-        /* Not known to the runtime: duplicates of an adopted pair's, made to block. */
-        int ours[2];
-        CHECK_CALL(make_tcp_pair(ours));
-        for (int i = 0; i < 2; i++) {
-            fds[i] = dup(ours[i]);
-            CHECK(fds[i] >= 0 && weft_close(ours[i]) == 0);
-            CHECK(fcntl(fds[i], F_SETFL, 0) == 0);
-        }
-        return 0;
-    }
-    }
+    int copy = dup(*fd);
+    CHECK(copy >= 0 && weft_close(*fd) == 0);
+    *fd = copy;
+    return fcntl(copy, F_SETFL, 0) == 0 ? 0 : __LINE__;
+}
+
+static int make_pair(stage *s)
+{
+    CHECK_CALL(s->medium == PIPE      ? weft_fd_pipe(s->fds)
+               : s->medium == SOCKETS ? weft_socketpair(s->fds)
+                                      : make_tcp_pair(s->fds));
+    for (int i = 0; i < 2 && s->is_foreign; i++)
+        CHECK_CALL(estrange(&s->fds[i]));
+    return 0;
 }
 
 static int make_small(const stage *s)
 {
     int bytes = KERNEL_BUFFER / 2; /* the kernel doubles it */
-    if (s->kind % 3 == OUR_PIPE)
+    if (s->medium == PIPE)
         return fcntl(s->fds[1], F_SETPIPE_SZ, KERNEL_BUFFER) > 0 ? 0 : __LINE__;
     CHECK(setsockopt(s->fds[1], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) == 0);
     return 0;
@@ -88,15 +72,23 @@ static unsigned char byte_at(size_t position)
     return (unsigned char)(position % 251);
 }
 
+/* As new, but for what is to be tried and its memory. */
+static void reset(stage *s)
+{
+    *s = (stage){.medium = s->medium,
+                 .is_foreign = s->is_foreign,
+                 .buffer = s->buffer,
+                 .drain = s->drain,
+                 .listener = -1,
+                 .accepted = -1};
+}
+
 static int prepare(void *arg)
 {
     stage *s = arg;
-    pair kind = s->kind;
-    unsigned char *buffer = s->buffer;
-    unsigned char *drain = s->drain;
-    *s = (stage){.kind = kind, .buffer = buffer, .drain = drain, .listener = -1, .accepted = -1};
+    reset(s);
     memset(s->buffer, MARK, BUFFER);
-    CHECK_CALL(make_pair(kind, s->fds));
+    CHECK_CALL(make_pair(s));
     return make_small(s);
 }
 
@@ -255,7 +247,7 @@ static int is_settled(const stage *s)
     struct tcp_info info;
     socklen_t length = sizeof info;
     int yes = 1;
-    if (s->kind % 3 != OUR_TCP)
+    if (s->medium != TCP)
         return 1;
     (void)setsockopt(s->fds[0], IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof yes);
     return getsockopt(s->fds[1], IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
@@ -417,20 +409,14 @@ static int listen_unix(stage *s, int backlog)
 static int prepare_listener(void *arg)
 {
     stage *s = arg;
-    pair kind = s->kind;
-    *s = (stage){.kind = kind, .buffer = s->buffer, .drain = s->drain, .accepted = -1};
-    if (kind % 3 == OUR_TCP) {
+    reset(s);
+    if (s->medium == TCP) {
         s->listener = weft_tcp_listen("127.0.0.1", 0, 8);
         CHECK(s->listener >= 0);
     } else {
         CHECK_CALL(listen_unix(s, 8));
     }
-    if (kind < PIPE)
-        return 0;
-    int fd = dup(s->listener); /* not known to the runtime, and blocking */
-    CHECK(fd >= 0 && weft_close(s->listener) == 0);
-    s->listener = fd;
-    return fcntl(fd, F_SETFL, 0) == 0 ? 0 : __LINE__;
+    return s->is_foreign ? estrange(&s->listener) : 0;
 }
 
 static int64_t accept_one(void *arg, int64_t deadline_ns)
@@ -467,7 +453,7 @@ static int check_accept(void *arg, int64_t rc)
 static int prepare_full_backlog(void *arg)
 {
     stage *s = arg;
-    *s = (stage){.kind = s->kind, .buffer = s->buffer, .drain = s->drain, .accepted = -1};
+    reset(s);
     CHECK_CALL(listen_unix(s, 1));
     while (connect_to(s) == 0)
         CHECK(s->taken < 100);
@@ -507,7 +493,7 @@ static int check_connect(void *arg, int64_t rc)
 static int prepare_full_tcp(void *arg)
 {
     stage *s = arg;
-    *s = (stage){.kind = s->kind, .buffer = s->buffer, .drain = s->drain, .accepted = -1};
+    reset(s);
     s->listener = weft_tcp_listen("127.0.0.1", 0, 1);
     CHECK(s->listener >= 0);
     struct pollfd last = {.events = POLLOUT};
@@ -535,48 +521,38 @@ static int no_help(void *arg, unsigned times)
     return __LINE__;
 }
 
-#define READS(name, call)                                                                          \
-    {                                                                                              \
-        name, prepare, call, give_piece, NULL, NULL, check_reader, 0, 1                            \
-    }
-#define WRITES(name, call)                                                                         \
-    {                                                                                              \
-        name, fill, call, drain_some, NULL, NULL, check_writer, 0, 1                               \
-    }
-
 static const act reading_acts[] = {
-    READS("read", read_some),
-    READS("readv", read_two_buffers),
-    READS("poll and read", poll_to_read),
-    {"read_all", prepare, read_three_pieces, give_piece, NULL, NULL, check_reader_of_all, 0, 3},
+    {"read", prepare, read_some, give_piece, check_reader, .waits = 1},
+    {"readv", prepare, read_two_buffers, give_piece, check_reader, .waits = 1},
+    {"poll and read", prepare, poll_to_read, give_piece, check_reader, .waits = 1},
+    {"read_all", prepare, read_three_pieces, give_piece, check_reader_of_all, .waits = 3},
 };
 
 static const act writing_acts[] = {
-    WRITES("write", write_some),
-    {"write_all", fill, write_whole, drain_some, NULL, NULL, check_writer_of_all, 0, 2},
+    {"write", fill, write_some, drain_some, check_writer, .waits = 1},
+    {"write_all", fill, write_whole, drain_some, check_writer_of_all, .waits = 2},
 };
 
 static const act more_writing_acts[] = {
-    WRITES("writev", write_two_buffers),
-    WRITES("poll and write", poll_to_write),
+    {"writev", fill, write_two_buffers, drain_some, check_writer, .waits = 1},
+    {"poll and write", fill, poll_to_write, drain_some, check_writer, .waits = 1},
 };
 
 static const act receiving_acts[] = {
-    READS("recv", receive),
-    READS("recv, looking ahead", peek),
-    READS("recvmsg", receive_message),
-    {"accept", prepare_listener, accept_one, help_accept, NULL, NULL, check_accept, 0, 1},
+    {"recv", prepare, receive, give_piece, check_reader, .waits = 1},
+    {"recv, looking ahead", prepare, peek, give_piece, check_reader, .waits = 1},
+    {"recvmsg", prepare, receive_message, give_piece, check_reader, .waits = 1},
+    {"accept", prepare_listener, accept_one, help_accept, check_accept, .waits = 1},
 };
 
 static const act sending_acts[] = {
-    WRITES("send", send_some),
-    WRITES("sendmsg", send_message),
+    {"send", fill, send_some, drain_some, check_writer, .waits = 1},
+    {"sendmsg", fill, send_message, drain_some, check_writer, .waits = 1},
 };
 
 static const act connecting_acts[] = {
-    {"connect", prepare_full_backlog, connect_unix, take_from_backlog, NULL, NULL, check_connect, 0,
-     1},
-    {"connect, TCP", prepare_full_tcp, connect_tcp, no_help, NULL, NULL, check_connect, ENDLESS, 1},
+    {"connect", prepare_full_backlog, connect_unix, take_from_backlog, check_connect, .waits = 1},
+    {"connect, TCP", prepare_full_tcp, connect_tcp, no_help, check_connect, .traits = ENDLESS},
 };
 
 #define CUT(acts, races) CHECK_CALL(cut_all(acts, sizeof acts / sizeof acts[0], s, races))
@@ -585,7 +561,7 @@ static const act connecting_acts[] = {
 static int check_socket(stage *s)
 {
     CUT(receiving_acts, RACES);
-    if (s->kind % 3 != OUR_TCP)
+    if (s->medium != TCP)
         CUT(sending_acts, RACES);
     return 0;
 }
@@ -594,11 +570,11 @@ static int check_socket(stage *s)
 static int check_pair(stage *s)
 {
     CUT(reading_acts, RACES);
-    if (s->kind != TCP)
-        CUT(writing_acts, s->kind == OUR_TCP ? 1 : RACES);
-    if (s->kind % 3 != OUR_TCP)
+    if (s->medium != TCP || !s->is_foreign)
+        CUT(writing_acts, s->medium == TCP ? 1 : RACES);
+    if (s->medium != TCP)
         CUT(more_writing_acts, RACES);
-    return s->kind % 3 != OUR_PIPE ? check_socket(s) : 0;
+    return s->medium != PIPE ? check_socket(s) : 0;
 }
 
 static int check_connecting(stage *s)
@@ -612,8 +588,9 @@ static int check_pairs(void *arg)
     stage s = {.buffer = malloc(BUFFER + 64), .drain = malloc(BUFFER + 64)};
     int line = s.buffer == NULL || s.drain == NULL ? __LINE__ : 0;
     (void)arg;
-    for (int kind = 0; kind < PAIRS && line == 0; kind++) {
-        s.kind = (pair)kind;
+    for (int each = 0; each < 2 * MEDIA && line == 0; each++) {
+        s.medium = (medium)(each / 2);
+        s.is_foreign = each % 2;
         line = check_pair(&s);
     }
     if (line == 0)

@@ -665,42 +665,38 @@ static int64_t call_behind_another(void *arg, int64_t deadline_ns)
     return rc;
 }
 
-#define MAY_FAIL(name, call, help, check)                                                          \
-    {                                                                                              \
-        name, prepare, call, help, NULL, NULL, check, 0, 1                                         \
-    }
-#define CANNOT_FAIL(name, call, help, check)                                                       \
-    {                                                                                              \
-        name, prepare, call, help, NULL, NULL, check, STUBBORN, 1                                  \
-    }
-
 static const act acts[] = {
-    {"sleep", prepare, sleep_on, no_help, NULL, NULL, check_queues, ENDLESS, 1},
-    MAY_FAIL("mutex", lock_mutex, unlock_mutex, check_mutex),
-    MAY_FAIL("read lock", lock_to_read, end_writing, check_reader),
-    MAY_FAIL("write lock behind a writer", lock_behind_writer, end_writing, check_writer),
-    MAY_FAIL("write lock behind a reader", lock_to_write, end_reading, check_read),
-    MAY_FAIL("condition", await_condition, notify, check_condition),
-    {"condition, mutex held", prepare, await_condition_of_held, notify_and_leave, enter, leave,
-     check_held, 0, 1},
-    MAY_FAIL("semaphore", acquire, release, check_semaphore),
-    MAY_FAIL("event", await_event, set_event, check_event),
-    MAY_FAIL("latch", await_latch, count_down, check_latch),
-    MAY_FAIL("barrier", await_barrier, arrive, check_barrier),
-    MAY_FAIL("once", call_once, set_event, check_once),
-    MAY_FAIL("push to nobody", push_direct, pop_direct, check_push_direct),
-    MAY_FAIL("pop from nobody", receive_direct, give_direct, check_pop_direct),
-    MAY_FAIL("push to a full channel", push_full, make_room, check_full),
-    MAY_FAIL("pop from an empty channel", pop_empty, fill, check_empty),
-    MAY_FAIL("select", select_among, pop_or_fill, check_select),
-    MAY_FAIL("select in time", select_in_time, fill, check_empty),
-    CANNOT_FAIL("mutex, in any case", lock_mutex_in_any_case, unlock_mutex, check_mutex),
-    CANNOT_FAIL("read lock, in any case", lock_to_read_in_any_case, end_writing, check_reader),
-    CANNOT_FAIL("write lock, in any case", lock_to_write_in_any_case, end_reading, check_read),
-    CANNOT_FAIL("end of a scope", end_scope, set_event, check_event),
-    CANNOT_FAIL("once, behind another", call_behind_another, set_event, check_event),
-    CANNOT_FAIL("another runtime", run_elsewhere, set_event, check_event),
-    CANNOT_FAIL("a blocking region", block_thread, set_event, check_event),
+    {"sleep", prepare, sleep_on, no_help, check_queues, .traits = ENDLESS},
+    {"mutex", prepare, lock_mutex, unlock_mutex, check_mutex, .waits = 1},
+    {"read lock", prepare, lock_to_read, end_writing, check_reader, .waits = 1},
+    {"write lock behind a writer", prepare, lock_behind_writer, end_writing, check_writer,
+     .waits = 1},
+    {"write lock behind a reader", prepare, lock_to_write, end_reading, check_read, .waits = 1},
+    {"condition", prepare, await_condition, notify, check_condition, .waits = 1},
+    {"condition, mutex held", prepare, await_condition_of_held, notify_and_leave, check_held,
+     .waits = 1, .hinder = enter, .let_go = leave},
+    {"semaphore", prepare, acquire, release, check_semaphore, .waits = 1},
+    {"event", prepare, await_event, set_event, check_event, .waits = 1},
+    {"latch", prepare, await_latch, count_down, check_latch, .waits = 1},
+    {"barrier", prepare, await_barrier, arrive, check_barrier, .waits = 1},
+    {"once", prepare, call_once, set_event, check_once, .waits = 1},
+    {"push to nobody", prepare, push_direct, pop_direct, check_push_direct, .waits = 1},
+    {"pop from nobody", prepare, receive_direct, give_direct, check_pop_direct, .waits = 1},
+    {"push to a full channel", prepare, push_full, make_room, check_full, .waits = 1},
+    {"pop from an empty channel", prepare, pop_empty, fill, check_empty, .waits = 1},
+    {"select", prepare, select_among, pop_or_fill, check_select, .waits = 1},
+    {"select in time", prepare, select_in_time, fill, check_empty, .waits = 1},
+    {"mutex, in any case", prepare, lock_mutex_in_any_case, unlock_mutex, check_mutex,
+     .traits = STUBBORN},
+    {"read lock, in any case", prepare, lock_to_read_in_any_case, end_writing, check_reader,
+     .traits = STUBBORN},
+    {"write lock, in any case", prepare, lock_to_write_in_any_case, end_reading, check_read,
+     .traits = STUBBORN},
+    {"end of a scope", prepare, end_scope, set_event, check_event, .traits = STUBBORN},
+    {"once, behind another", prepare, call_behind_another, set_event, check_event,
+     .traits = STUBBORN},
+    {"another runtime", prepare, run_elsewhere, set_event, check_event, .traits = STUBBORN},
+    {"a blocking region", prepare, block_thread, set_event, check_event, .traits = STUBBORN},
 };
 
 static int check_acts(void *arg)
@@ -713,9 +709,7 @@ static int check_acts(void *arg)
 static void test_everywhere(void **state)
 {
     (void)state;
-    for (unsigned workers = 1; workers <= 4; workers++)
-        if (workers != 3)
-            on_count(workers, check_acts, NULL);
+    on_workers(check_acts, NULL);
 }
 
 int main(void)

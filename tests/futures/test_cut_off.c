@@ -319,23 +319,18 @@ static int check_pool(void *arg, int64_t rc)
     return weft_pool_destroy(s->pool);
 }
 
-#define PROMISE(name, call, help, check, waits)                                                    \
-    {                                                                                              \
-        name, prepare, call, help, NULL, NULL, check, 0, waits                                     \
-    }
-
 static const act acts[] = {
-    PROMISE("await", await_first, keep_next, check_await, 1),
-    PROMISE("result", read_first, keep_next, check_read, 1),
-    PROMISE("exception", read_error, break_first, check_error, 1),
-    PROMISE("wait for all", wait_for_all, keep_all, check_wait, 1),
-    PROMISE("wait for one", wait_for_one, keep_next, check_wait, 1),
-    PROMISE("wait for a failure", wait_for_failure, break_first, check_wait, 1),
-    PROMISE("as completed", wait_for_each, keep_next, check_each, PROMISES),
-    PROMISE("select", select_either, keep_next, check_select, 1),
-    PROMISE("all", await_group, keep_all, check_wait, 1),
-    {"map", prepare_map, next_of_map, run_next, NULL, NULL, check_map, 0, 1},
-    {"shutdown", prepare_pool, shut_down, set_event, NULL, NULL, check_pool, 0, 1},
+    {"await", prepare, await_first, keep_next, check_await, .waits = 1},
+    {"result", prepare, read_first, keep_next, check_read, .waits = 1},
+    {"exception", prepare, read_error, break_first, check_error, .waits = 1},
+    {"wait for all", prepare, wait_for_all, keep_all, check_wait, .waits = 1},
+    {"wait for one", prepare, wait_for_one, keep_next, check_wait, .waits = 1},
+    {"wait for a failure", prepare, wait_for_failure, break_first, check_wait, .waits = 1},
+    {"as completed", prepare, wait_for_each, keep_next, check_each, .waits = PROMISES},
+    {"select", prepare, select_either, keep_next, check_select, .waits = 1},
+    {"all", prepare, await_group, keep_all, check_wait, .waits = 1},
+    {"map", prepare_map, next_of_map, run_next, check_map, .waits = 1},
+    {"shutdown", prepare_pool, shut_down, set_event, check_pool, .waits = 1},
 };
 
 static int check_acts(void *arg)
@@ -348,9 +343,7 @@ static int check_acts(void *arg)
 static void test_everywhere(void **state)
 {
     (void)state;
-    for (unsigned workers = 1; workers <= 4; workers++)
-        if (workers != 3)
-            on_count(workers, check_acts, NULL);
+    on_workers(check_acts, NULL);
 }
 
 int main(void)

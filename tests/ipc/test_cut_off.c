@@ -582,43 +582,35 @@ static int check_process(void *arg, int64_t rc)
 
 /* ---- all of them ----------------------------------------------------------------------------- */
 
-#define QUEUE(name, call, help, check)                                                             \
-    {                                                                                              \
-        name, prepare_queues, call, help, NULL, NULL, check, UNNUMBERED, 1                         \
-    }
-#define PIPE(name, call, help, check)                                                              \
-    {                                                                                              \
-        name, prepare_pipes, call, help, NULL, NULL, check, UNNUMBERED, 1                          \
-    }
-#define SHARED(name, call, help, check)                                                            \
-    {                                                                                              \
-        name, prepare_table, call, help, NULL, NULL, check, UNNUMBERED, 1                          \
-    }
-
 static const act acts[] = {
-    QUEUE("queue: push", push, drain, check_full),
-    QUEUE("queue: push_n", push_batch, drain, check_full),
-    QUEUE("queue: reserve", reserve, drain, check_full),
-    QUEUE("queue: join", join_queue, drain, check_joined),
-    QUEUE("queue: pop", pop, give, check_empty),
-    QUEUE("queue: pop_flags", pop_flags, give, check_empty),
-    QUEUE("queue: pop_n", pop_batch, give, check_empty),
-    QUEUE("queue: take", take, give, check_empty),
-    PIPE("pipe: send", send_message, drain_pipe, check_full_pipe),
-    PIPE("pipe: reserve", reserve_message, drain_pipe, check_full_pipe),
-    PIPE("pipe: join", join_pipe, drain_pipe, check_joined_pipe),
-    PIPE("pipe: receive", receive, give_message, check_empty_pipe),
-    PIPE("pipe: take", take_message, give_message, check_empty_pipe),
-    SHARED("shared mutex", lock_mutex, unlock_mutex, check_mutex),
-    SHARED("shared mutex, repair", lock_or_repair, unlock_mutex, check_mutex),
-    SHARED("shared recursive lock", lock_recursive, unlock_recursive, check_recursive),
-    SHARED("shared semaphore", acquire, release, check_semaphore),
-    SHARED("shared event", await_event, set_event, check_event),
-    SHARED("shared condition", await_condition, notify, check_condition),
+    {"queue: push", prepare_queues, push, drain, check_full, .traits = UNNUMBERED},
+    {"queue: push_n", prepare_queues, push_batch, drain, check_full, .traits = UNNUMBERED},
+    {"queue: reserve", prepare_queues, reserve, drain, check_full, .traits = UNNUMBERED},
+    {"queue: join", prepare_queues, join_queue, drain, check_joined, .traits = UNNUMBERED},
+    {"queue: pop", prepare_queues, pop, give, check_empty, .traits = UNNUMBERED},
+    {"queue: pop_flags", prepare_queues, pop_flags, give, check_empty, .traits = UNNUMBERED},
+    {"queue: pop_n", prepare_queues, pop_batch, give, check_empty, .traits = UNNUMBERED},
+    {"queue: take", prepare_queues, take, give, check_empty, .traits = UNNUMBERED},
+    {"pipe: send", prepare_pipes, send_message, drain_pipe, check_full_pipe, .traits = UNNUMBERED},
+    {"pipe: reserve", prepare_pipes, reserve_message, drain_pipe, check_full_pipe,
+     .traits = UNNUMBERED},
+    {"pipe: join", prepare_pipes, join_pipe, drain_pipe, check_joined_pipe, .traits = UNNUMBERED},
+    {"pipe: receive", prepare_pipes, receive, give_message, check_empty_pipe, .traits = UNNUMBERED},
+    {"pipe: take", prepare_pipes, take_message, give_message, check_empty_pipe,
+     .traits = UNNUMBERED},
+    {"shared mutex", prepare_table, lock_mutex, unlock_mutex, check_mutex, .traits = UNNUMBERED},
+    {"shared mutex, repair", prepare_table, lock_or_repair, unlock_mutex, check_mutex,
+     .traits = UNNUMBERED},
+    {"shared recursive lock", prepare_table, lock_recursive, unlock_recursive, check_recursive,
+     .traits = UNNUMBERED},
+    {"shared semaphore", prepare_table, acquire, release, check_semaphore, .traits = UNNUMBERED},
+    {"shared event", prepare_table, await_event, set_event, check_event, .traits = UNNUMBERED},
+    {"shared condition", prepare_table, await_condition, notify, check_condition,
+     .traits = UNNUMBERED},
     {"shared condition, mutex held", prepare_table, await_condition_of_held, notify_and_leave,
-     enter, leave, check_held, UNNUMBERED, 1},
-    SHARED("shared barrier", await_barrier, arrive, check_barrier),
-    {"process: join", prepare_process, join_process, let_exit, NULL, NULL, check_process, 0, 1},
+     check_held, .traits = UNNUMBERED, .hinder = enter, .let_go = leave},
+    {"shared barrier", prepare_table, await_barrier, arrive, check_barrier, .traits = UNNUMBERED},
+    {"process: join", prepare_process, join_process, let_exit, check_process, .waits = 1},
 };
 
 static int check_acts(void *arg)
