@@ -137,19 +137,6 @@ static inline int wait_for_waiters(weft__waitq *queue, size_t count)
     return wait_for_waiters_under(queue, queue, count);
 }
 
-/* Now with patience, now with little of it, now with none. */
-static inline int64_t random_deadline(uint64_t *random)
-{
-    switch (next_random(random) % 4) {
-    case 0:
-        return WEFT_POLL;
-    case 1:
-        return weft_in((int64_t)(next_random(random) % 3000));
-    default:
-        return WEFT_FOREVER;
-    }
-}
-
 /* ---- helpers that run beside a test ---------------------------------------------------------- */
 
 /* A crew in a thread of its own, so that the test can act meanwhile. */

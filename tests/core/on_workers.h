@@ -75,4 +75,17 @@ static inline uint64_t next_random(uint64_t *state)
     return z ^ (z >> 31);
 }
 
+/* Now with patience, now with little of it, now with none. */
+static inline int64_t random_deadline(uint64_t *random)
+{
+    switch (next_random(random) % 4) {
+    case 0:
+        return WEFT_POLL;
+    case 1:
+        return weft_in((int64_t)(next_random(random) % 3000));
+    default:
+        return WEFT_FOREVER;
+    }
+}
+
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_endings.c — an executor ends while somebody waits for one of its futures, or for room in its
  * queue: plain threads, fibers of another runtime, its own tasks. */
-#include "../core/process.h"
-#include "manual.h"
+#include "../core/side.h"
+#include "held.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 #include <weft/channel.h>
@@ -22,33 +23,12 @@ WEFT_TASK(int, linger, int_future, until)
     return weft_result(until, &value, WEFT_FOREVER) == 0 ? value : -1;
 }
 
-/* Keeps its thread: nothing else runs on a pool of one worker. */
-WEFT_TASK(int, hold, uint32_t *, word)
-{
-    weft__store_release(word, 1);
-    while (weft__load_acquire(word) != 2)
-        sleep_ns(50 * WEFT_USEC);
-    return 0;
-}
-
-static weft_executor *pool_new(unsigned workers, size_t queue_max, weft_full full)
-{
-    weft_executor *pool = NULL;
-    weft_pool_config config = {
-        .runtime = {.workers = workers}, .queue_max = queue_max, .full = full};
-    assert_int_equal(weft_pool_create(&pool, &config), 0);
-    return pool;
-}
-
 /* ---- somebody waits for a future ------------------------------------------------------------- */
 
 typedef struct watcher {
     linger_future future; /* a handle of his own */
     unsigned how;
-    unsigned workers; /* of his runtime; 0: he is a plain thread */
     uint32_t *arrived;
-    int line;
-    pthread_t thread;
 } watcher;
 
 enum { AWAIT, WAIT, COMPLETED, SELECT, WAYS };
@@ -74,14 +54,6 @@ static int watch(void *arg)
     return 0;
 }
 
-static void *run_watcher(void *arg)
-{
-    watcher *self = arg;
-    weft_config config = {.workers = self->workers};
-    self->line = self->workers > 0 ? weft_run(watch, self, &config) : watch(self);
-    return NULL;
-}
-
 /* One of the pool's own tasks that waits for another. */
 WEFT_TASK(int, watch_inside, watcher *, self)
 {
@@ -100,6 +72,7 @@ static void end_pool(unsigned pause_us)
 {
     weft_executor *pool = pool_new(2, 0, WEFT_FULL_WAIT);
     watcher all[WATCHERS];
+    side sides[WATCHERS];
     watcher own[WAYS];
     watch_inside_future inside[WAYS];
     uint32_t arrived = 0;
@@ -109,11 +82,12 @@ static void end_pool(unsigned pause_us)
     weft_promise(until);
     linger_future f = weft_submit(pool, linger, until);
     for (unsigned i = 0; i < WATCHERS; i++) {
-        all[i] = (watcher){weft_retain(f), i % WAYS, i / WAYS, &arrived, 0, 0};
-        assert_int_equal(pthread_create(&all[i].thread, NULL, run_watcher, &all[i]), 0);
+        all[i] = (watcher){weft_retain(f), i % WAYS, &arrived};
+        sides[i] = (side){.body = watch, .arg = &all[i], .workers = i / WAYS};
+        start_side(&sides[i]);
     }
     for (unsigned i = 0; i < WAYS; i++) {
-        own[i] = (watcher){weft_retain(f), i, 0, &arrived, 0, 0};
+        own[i] = (watcher){weft_retain(f), i, &arrived};
         inside[i] = weft_submit(pool, watch_inside, &own[i]);
     }
     while (weft__load_relaxed(&arrived) != WATCHERS + WAYS)
@@ -123,10 +97,8 @@ static void end_pool(unsigned pause_us)
     assert_int_equal(weft_set_result(until, &(int){7}), 0);
     assert_int_equal(pthread_join(destroyer, &rc), 0);
     assert_int_equal((intptr_t)rc, 0);
-    for (unsigned i = 0; i < WATCHERS; i++) {
-        assert_int_equal(pthread_join(all[i].thread, NULL), 0);
-        assert_int_equal(all[i].line, 0);
-    }
+    for (unsigned i = 0; i < WATCHERS; i++)
+        end_side(&sides[i]);
     for (unsigned i = 0; i < WAYS; i++) {
         int line = -1;
         assert_int_equal(weft_await(inside[i], &line, WEFT_POLL), 0);
@@ -147,10 +119,8 @@ static void test_destroying_a_pool_while_others_wait_for_its_futures(void **stat
 
 typedef struct guest {
     weft_executor *pool;
-    unsigned workers;
     uint32_t *arrived;
     int rc;
-    pthread_t thread;
 } guest;
 
 static int ask_for_room(void *arg)
@@ -160,15 +130,6 @@ static int ask_for_room(void *arg)
     answer_future f = weft_submit(self->pool, answer, 3);
     self->rc = weft_await(f, NULL, WEFT_FOREVER);
     return 0;
-}
-
-static void *run_guest(void *arg)
-{
-    guest *self = arg;
-    weft_config config = {.workers = self->workers};
-    if (self->workers == 0)
-        return (void *)(intptr_t)ask_for_room(self);
-    return (void *)(intptr_t)weft_run(ask_for_room, self, &config);
 }
 
 WEFT_TASK(int, ask_inside, guest *, self)
@@ -185,6 +146,7 @@ typedef struct crowd {
     uint32_t word;
     uint32_t arrived;
     guest guests[GUESTS];
+    side sides[GUESTS];
     guest own;
     ask_inside_future asking;
     hold_future held;
@@ -194,11 +156,8 @@ typedef struct crowd {
 static void gather(crowd *self, int has_own)
 {
     self->pool = pool_new(1, 1, WEFT_FULL_WAIT);
-    self->word = 0;
     self->arrived = 0;
-    self->held = weft_submit(self->pool, hold, &self->word);
-    while (weft__load_acquire(&self->word) != 1)
-        sleep_ns(20 * WEFT_USEC);
+    self->held = hold_worker(self->pool, &self->word);
     self->own = (guest){.pool = self->pool, .arrived = &self->arrived};
     self->queued.h = NULL;
     self->asking.h = NULL;
@@ -208,8 +167,9 @@ static void gather(crowd *self, int has_own)
         self->queued = weft_submit(self->pool, answer, 1);
     for (unsigned i = 0; i < GUESTS; i++) {
         guest *one = &self->guests[i];
-        *one = (guest){.pool = self->pool, .workers = i % 3, .arrived = &self->arrived};
-        assert_int_equal(pthread_create(&one->thread, NULL, run_guest, one), 0);
+        *one = (guest){.pool = self->pool, .arrived = &self->arrived};
+        self->sides[i] = (side){.body = ask_for_room, .arg = one, .workers = i % 3};
+        start_side(&self->sides[i]);
     }
     while (weft__load_relaxed(&self->arrived) != GUESTS)
         sleep_ns(20 * WEFT_USEC);
@@ -220,7 +180,7 @@ static void gather(crowd *self, int has_own)
 static void see_off(crowd *self, unsigned flags)
 {
     for (unsigned i = 0; i < GUESTS; i++) {
-        assert_int_equal(pthread_join(self->guests[i].thread, NULL), 0);
+        end_side(&self->sides[i]);
         int rc = self->guests[i].rc;
         assert_true(rc == -EPIPE || (rc == -ECANCELED && flags == WEFT_CANCEL_PENDING));
     }
@@ -252,7 +212,7 @@ static void test_cancelling_what_is_queued_lets_all_go_who_wait_for_room(void **
     gather(&all, 0);
     assert_int_equal(weft_executor_shutdown(all.pool, WEFT_CANCEL_PENDING, WEFT_POLL), -ETIMEDOUT);
     for (unsigned i = 0; i < GUESTS; i++)
-        assert_int_equal(pthread_join(all.guests[i].thread, NULL), 0);
+        end_side(&all.sides[i]);
     for (unsigned i = 0; i < GUESTS; i++)
         assert_true(all.guests[i].rc == -EPIPE || all.guests[i].rc == -ECANCELED);
     weft__store_release(&all.word, 2);
@@ -275,7 +235,7 @@ static void test_a_task_that_waits_for_room_in_its_own_pool(void **state)
         assert_int_equal(weft_await(all.asking, NULL, WEFT_POLL), 0);
         assert_true(all.own.rc == 0 || all.own.rc == -EPIPE);
         for (unsigned i = 0; i < GUESTS; i++) {
-            assert_int_equal(pthread_join(all.guests[i].thread, NULL), 0);
+            end_side(&all.sides[i]);
             assert_true(all.guests[i].rc == 0 || all.guests[i].rc == -EPIPE);
         }
         assert_int_equal(weft_await(all.held, NULL, WEFT_POLL), 0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_executor.c — pools: bounded queues, shutting down in every state, from everywhere. */
-#include "../core/process.h"
+#include "held.h"
 #include "manual.h"
 
 #include <pthread.h>
@@ -44,33 +44,6 @@ static void gate_free(gate *at)
     (void)weft_set_result(at->open, &(int){0});
     weft_release(at->entered);
     weft_release(at->open);
-}
-
-/* Keeps its thread: nothing else runs on a pool of one worker. */
-WEFT_TASK(int, hold, uint32_t *, word)
-{
-    weft__store_release(word, 1);
-    while (weft__load_acquire(word) != 2)
-        (void)usleep(100);
-    return 0;
-}
-
-static hold_future hold_worker(weft_executor *pool, uint32_t *word)
-{
-    *word = 0;
-    hold_future f = weft_submit(pool, hold, word);
-    while (weft__load_acquire(word) != 1)
-        (void)usleep(100);
-    return f;
-}
-
-static weft_executor *pool_new(unsigned workers, size_t queue_max, weft_full full)
-{
-    weft_executor *pool = NULL;
-    weft_pool_config config = {
-        .runtime = {.workers = workers}, .queue_max = queue_max, .full = full};
-    assert_int_equal(weft_pool_create(&pool, &config), 0);
-    return pool;
 }
 
 /* ---- pools ----------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
  * counted.
  * ctest: TIMEOUT 120 */
 #include "../core/process.h"
+#include "../core/side.h"
 #include "manual.h"
 
 #include <pthread.h>
@@ -51,35 +52,6 @@ static weft_channel *new_channel(void)
     weft_channel *channel = NULL;
     weft_channel_spec spec = {.elem_bytes = sizeof(long), .capacity = 1};
     return weft_channel_create(&channel, &spec) == 0 ? channel : NULL;
-}
-
-/* Somebody beside the test: a thread, or the task of a runtime with so many workers. */
-typedef struct side {
-    int (*body)(void *arg);
-    void *arg;
-    unsigned workers;
-    int line; /* 0, or the one that fails */
-    pthread_t thread;
-} side;
-
-static void *run_side(void *arg)
-{
-    side *self = arg;
-    weft_config config = {.workers = self->workers};
-    self->line =
-        self->workers > 0 ? weft_run(self->body, self->arg, &config) : self->body(self->arg);
-    return NULL;
-}
-
-static void start_side(side *self)
-{
-    assert_int_equal(pthread_create(&self->thread, NULL, run_side, self), 0);
-}
-
-static void end_side(side *self)
-{
-    assert_int_equal(pthread_join(self->thread, NULL), 0);
-    assert_int_equal(self->line, 0);
 }
 
 /* ---- without waiting ------------------------------------------------------------------------- */
@@ -157,11 +129,46 @@ static void test_each_that_is_ready_has_its_turn(void **state)
 
 /* ---- with waiting ---------------------------------------------------------------------------- */
 
-/* One who selects among two promises and a channel, with a handle of his own to each. */
-typedef struct seat {
+/* What may come true: one of two promises, or that something is in a channel, which may be NULL. */
+typedef struct choice {
     long_future first;
     long_future second;
     weft_channel *channel;
+} choice;
+
+static choice new_choice(weft_channel *channel)
+{
+    choice c = {.channel = channel};
+    weft_promise(c.first);
+    weft_promise(c.second);
+    return c;
+}
+
+/* 0: both were still to be kept. */
+static int keep_both(const choice *c)
+{
+    long value = 1;
+    int first = weft_set_result(c->first, &value);
+    int second = weft_set_result(c->second, &value);
+    return first != 0 ? first : second;
+}
+
+static void end_choice(choice *c)
+{
+    weft_release(c->first);
+    weft_release(c->second);
+    weft_channel_destroy(c->channel);
+}
+
+/* Those that are armed for either promise. */
+static size_t armed_on_both(const choice *c)
+{
+    return armed_on(c->first.h) + armed_on(c->second.h);
+}
+
+/* One who selects, with a handle of his own to each promise. */
+typedef struct seat {
+    choice among;
     int64_t deadline;
     int index;
     int rc; /* what has become of the future that came true */
@@ -170,16 +177,17 @@ typedef struct seat {
 
 static void take_seat(seat *s)
 {
-    weft_case cases[] = {WEFT_CASE_FUTURE(s->first), WEFT_CASE_POP(s->channel, &s->value),
-                         WEFT_CASE_FUTURE(s->second), WEFT_CASE_FUTURE(s->second)};
+    choice *c = &s->among;
+    weft_case cases[] = {WEFT_CASE_FUTURE(c->first), WEFT_CASE_POP(c->channel, &s->value),
+                         WEFT_CASE_FUTURE(c->second), WEFT_CASE_FUTURE(c->second)};
     s->index = weft_select(cases, 4, s->deadline);
     memset(cases, 0xff, sizeof(cases)); /* nobody may look at them any more */
     if (s->index == 0)
-        s->rc = weft_await(s->first, &s->value, WEFT_POLL);
+        s->rc = weft_await(c->first, &s->value, WEFT_POLL);
     else if (s->index == 2 || s->index == 3)
-        s->rc = weft_await(s->second, &s->value, WEFT_POLL);
-    weft_release(s->first);
-    weft_release(s->second);
+        s->rc = weft_await(c->second, &s->value, WEFT_POLL);
+    weft_release(c->first);
+    weft_release(c->second);
 }
 
 static int sit(void *arg)
@@ -188,28 +196,26 @@ static int sit(void *arg)
     return 0;
 }
 
-static seat new_seat(long_future first, long_future second, weft_channel *channel)
+static seat new_seat(const choice *c)
 {
-    return (seat){.first = weft_retain(first),
-                  .second = weft_retain(second),
-                  .channel = channel,
-                  .deadline = WEFT_FOREVER};
+    (void)weft_retain(c->first);
+    (void)weft_retain(c->second);
+    return (seat){.among = *c, .deadline = WEFT_FOREVER};
 }
 
 enum happening { RESULT, PUSH, RESULT_OF_SECOND, ERROR, CANCEL, HAPPENINGS };
 
-static void let_happen(enum happening what, long_future first, long_future second,
-                       weft_channel *channel)
+static void let_happen(enum happening what, const choice *c)
 {
     long value = 42;
     if (what == PUSH)
-        assert_int_equal(weft_channel_push(channel, &value, WEFT_POLL), 0);
+        assert_int_equal(weft_channel_push(c->channel, &value, WEFT_POLL), 0);
     else if (what == ERROR)
-        assert_int_equal(weft_set_error(first, -EIO, NULL), 0);
+        assert_int_equal(weft_set_error(c->first, -EIO, NULL), 0);
     else if (what == CANCEL)
-        assert_true(weft_cancel(first));
+        assert_true(weft_cancel(c->first));
     else
-        assert_int_equal(weft_set_result(what == RESULT ? first : second, &value), 0);
+        assert_int_equal(weft_set_result(what == RESULT ? c->first : c->second, &value), 0);
 }
 
 static void check_happening(const seat *s, enum happening what)
@@ -228,25 +234,18 @@ static void check_happening(const seat *s, enum happening what)
  * any more. */
 static void check_waiting(unsigned workers, enum happening what)
 {
-    long_future first;
-    long_future second;
-    long value = 1;
-    weft_promise(first);
-    weft_promise(second);
-    seat s = new_seat(first, second, new_channel());
+    choice c = new_choice(new_channel());
+    seat s = new_seat(&c);
     side other = {.body = sit, .arg = &s, .workers = workers};
     start_side(&other);
-    assert_true(wait_until_armed(first.h, 1));
-    assert_true(wait_until_armed(second.h, 2));
-    let_happen(what, first, second, s.channel);
+    assert_true(wait_until_armed(c.first.h, 1));
+    assert_true(wait_until_armed(c.second.h, 2));
+    let_happen(what, &c);
     end_side(&other);
     check_happening(&s, what);
-    assert_int_equal(armed_on(first.h) + armed_on(second.h), 0);
-    (void)weft_set_result(first, &value); /* promises have to be kept */
-    (void)weft_set_result(second, &value);
-    weft_release(first);
-    weft_release(second);
-    weft_channel_destroy(s.channel);
+    assert_int_equal(armed_on_both(&c), 0);
+    (void)keep_both(&c);
+    end_choice(&c);
 }
 
 static void test_a_future_that_ends_wakes_the_select(void **state)
@@ -259,24 +258,19 @@ static void test_a_future_that_ends_wakes_the_select(void **state)
 
 static int check_deadline(void *arg)
 {
-    long_future first;
-    long_future second;
-    long value = 1;
+    choice c = new_choice(NULL);
     (void)arg;
-    weft_promise(first);
-    weft_promise(second);
     for (int round = 0; round < 3; round++) { /* on the nodes of the round before */
-        seat s = new_seat(first, second, NULL);
+        seat s = new_seat(&c);
         s.deadline = weft_in(WEFT_MSEC);
         take_seat(&s);
         CHECK(s.index == -ETIMEDOUT && weft_now() >= s.deadline);
-        CHECK(armed_on(first.h) + armed_on(second.h) == 0);
+        CHECK(armed_on_both(&c) == 0);
     }
-    CHECK(weft__load_relaxed(&first.h->state.idle) == 1);
-    CHECK(weft__load_relaxed(&second.h->state.idle) == 2);
-    CHECK(weft_set_result(first, &value) == 0 && weft_set_result(second, &value) == 0);
-    weft_release(first);
-    weft_release(second);
+    CHECK(weft__load_relaxed(&c.first.h->state.idle) == 1);
+    CHECK(weft__load_relaxed(&c.second.h->state.idle) == 2);
+    CHECK(keep_both(&c) == 0);
+    end_choice(&c);
     return 0;
 }
 
@@ -293,25 +287,20 @@ WEFT_VOID_TASK(sit_in_scope, seat *, s)
 
 static int check_cancelled_scope(void *arg)
 {
-    long_future first;
-    long_future second;
-    long value = 1;
+    choice c = new_choice(NULL);
+    seat s = new_seat(&c);
     (void)arg;
-    weft_promise(first);
-    weft_promise(second);
-    seat s = new_seat(first, second, NULL);
     weft_scope(group)
     {
         CHECK(weft_go(&group, sit_in_scope, &s) == 0);
-        while (armed_on(first.h) != 1 || armed_on(second.h) != 2)
+        while (armed_on(c.first.h) != 1 || armed_on(c.second.h) != 2)
             weft_yield();
         weft_cancel_scope(&group);
     }
     CHECK(s.index == -ECANCELED);
-    CHECK(armed_on(first.h) + armed_on(second.h) == 0);
-    CHECK(weft_set_result(first, &value) == 0 && weft_set_result(second, &value) == 0);
-    weft_release(first);
-    weft_release(second);
+    CHECK(armed_on_both(&c) == 0);
+    CHECK(keep_both(&c) == 0);
+    end_choice(&c);
     return 0;
 }
 
@@ -383,8 +372,7 @@ static int check_tasks(void *arg)
             f[i] = weft_submit(weft_workers(), answer, 1 << i);
         for (int left = FUTURES; left > 0; left--) {
             int value = 0;
-            for (int i = 0; i < FUTURES;
-                 i++) /* those that have come true are NULL, and out of it */
+            for (int i = 0; i < FUTURES; i++) /* what has come true is NULL, and out of it */
                 cases[i] = (weft_case)WEFT_CASE_FUTURE(f[i]);
             int index = weft_select(cases, FUTURES, WEFT_FOREVER);
             CHECK(index >= 0 && index < FUTURES);
@@ -458,9 +446,7 @@ static void test_a_callback_that_selects_runs_what_stands_behind_it(void **state
 /* Round after round two promises, of which others keep one or both, at about the time when the
  * select gives up or has got what it wanted elsewhere; its side releases everything at once. */
 typedef struct storm {
-    long_future first;
-    long_future second;
-    weft_channel *channel;
+    choice now;
     uint32_t begun;
     uint32_t ended;
     uint32_t rounds;
@@ -470,15 +456,6 @@ static void delay(uint64_t *random)
 {
     for (uint64_t i = next_random(random) % 256; i > 0; i--)
         __asm__ volatile("" ::: "memory");
-}
-
-/* Now with patience, now with little of it, now with none. */
-static int64_t random_deadline(uint64_t *random)
-{
-    uint64_t choice = next_random(random) % 4;
-    if (choice == 0)
-        return WEFT_POLL;
-    return choice == 1 ? weft_in((int64_t)(next_random(random) % 3000)) : WEFT_FOREVER;
 }
 
 static void await_round(const uint32_t *word, uint32_t round)
@@ -494,15 +471,14 @@ static void *keep_promises(void *arg)
     uint64_t random = 7;
     for (uint32_t round = 1; round <= self->rounds; round++) {
         await_round(&self->begun, round);
-        long_future first = self->first;
-        long_future second = self->second;
+        choice c = self->now;
         long value = (long)round;
         delay(&random);
-        if (round % 4 == 3 && weft_channel_push(self->channel, &value, WEFT_POLL) != 0)
+        if (round % 4 == 3 && weft_channel_push(c.channel, &value, WEFT_POLL) != 0)
             fail_msg("the channel is not empty");
-        (void)weft_set_result(first, &value);
+        (void)weft_set_result(c.first, &value);
         delay(&random);
-        (void)weft_set_result(second, &value);
+        (void)weft_set_result(c.second, &value);
         weft__store_release(&self->ended, round);
     }
     return NULL;
@@ -510,17 +486,15 @@ static void *keep_promises(void *arg)
 
 static int check_round(storm *self, uint32_t round, uint64_t *random)
 {
-    weft_promise(self->first);
-    weft_promise(self->second);
-    seat s = {.first = self->first, .second = self->second, .channel = self->channel};
-    s.deadline = random_deadline(random);
+    self->now = new_choice(self->now.channel);
+    seat s = {.among = self->now, .deadline = random_deadline(random)};
     weft__store_release(&self->begun, round);
     delay(random);
     take_seat(&s);
     CHECK(s.index >= 0 || s.index == -ETIMEDOUT);
     CHECK(s.index < 0 || (s.rc == 0 && s.value == (long)round));
     await_round(&self->ended, round);
-    int rc = weft_channel_pop(self->channel, &s.value, WEFT_POLL);
+    int rc = weft_channel_pop(self->now.channel, &s.value, WEFT_POLL);
     CHECK(rc == 0 || rc == -ETIMEDOUT);
     return 0;
 }
@@ -536,7 +510,7 @@ static int select_in_storm(void *arg)
 
 static void check_storm(unsigned workers)
 {
-    storm all = {.channel = new_channel(), .rounds = LESS_IF_SANITIZED(2000, 500)};
+    storm all = {.now = {.channel = new_channel()}, .rounds = LESS_IF_SANITIZED(2000, 500)};
     pthread_t keeper;
     assert_int_equal(pthread_create(&keeper, NULL, keep_promises, &all), 0);
     if (workers == 0)
@@ -544,7 +518,7 @@ static void check_storm(unsigned workers)
     else
         on_count(workers, select_in_storm, &all);
     assert_int_equal(pthread_join(keeper, NULL), 0);
-    weft_channel_destroy(all.channel);
+    weft_channel_destroy(all.now.channel);
 }
 
 static void test_complete_against_give_up_and_release(void **state)
