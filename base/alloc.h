@@ -13,6 +13,10 @@ void *weft__alloc(size_t bytes) WEFT_NODISCARD;
 /* Give memory of weft__alloc() back; NULL is fine. */
 void weft__free(void *memory);
 
+/* What jemalloc tells of itself; NULL when the program does not run on jemalloc. */
+extern int mallctl(const char *name, void *old, size_t *old_bytes, void *new, size_t new_bytes)
+    __attribute__((weak));
+
 /* Resource exhaustion on demand: weft__fault_arm(n) makes the n-th call of weft__fault() from now
  * on (n = 0, 1, 2 ...) answer nonzero, once; a negative n disarms. Every allocation, mapping and
  * thread creation of weft asks first. Costs a load when disarmed. */

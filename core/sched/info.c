@@ -35,10 +35,6 @@
 /* Below this, printf() of a floating-point number on a fiber is already a risk. */
 #define STACK_BYTES_WISE ((size_t)64 << 10)
 
-/* Absent, that is NULL, when the program does not run on jemalloc. */
-extern int mallctl(const char *name, void *old, size_t *old_bytes, void *new, size_t new_bytes)
-    __attribute__((weak));
-
 extern char **environ;
 
 /* What others were told, in the order in which it is shown. */

@@ -13,11 +13,9 @@
 
 #include <weft/future.h>
 
-enum { COUNT = 1000000 };
+#include "alloc.h"
 
-/* Absent, that is NULL, when the program does not run on jemalloc. */
-extern int mallctl(const char *name, void *old, size_t *old_bytes, void *new, size_t new_bytes)
-    __attribute__((weak));
+enum { COUNT = 1000000 };
 
 WEFT_TASK(double, price, int, option, double, spot)
 {
