@@ -183,7 +183,7 @@ void weft__future_end(weft_future *future, uintptr_t error)
 static void forget(weft_future *future)
 {
     weft__brood *brood = future->brood;
-    if (weft__state_drop(&future->state, WEFT__QUEUED))
+    if (weft__state_drop(&future->state, WEFT__LISTED))
         free_future(future);
     if (brood != NULL)
         weft__brood_quit(brood);

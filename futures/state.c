@@ -123,7 +123,7 @@ uintptr_t weft__state_cancel(weft__state *state, weft__after *after)
         if (WEFT__STATE(seen) != WEFT__PENDING)
             return seen;
         /* edge future.end (release), edge future.node (acquire): as in weft__state_finish() */
-    } while (!weft__cas_acq_rel(&state->word, &seen, ended(seen, WEFT__CANCELLED) | WEFT__QUEUED));
+    } while (!weft__cas_acq_rel(&state->word, &seen, ended(seen, WEFT__CANCELLED) | WEFT__LISTED));
     *after = WEFT__AFTER_NOTHING;
     if (WEFT__NODES(seen) != NULL)
         *after = tell_groups(state, WEFT__NODES(seen), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* state.h — one word: how a future stands, who waits for it, and who still holds it.
  *
- *     newest node │ NOTIFYING │ CLAIMED or QUEUED │ ABANDONED │ state
+ *     newest node │ NOTIFYING │ CLAIMED or LISTED │ ABANDONED │ state
  *
  * Whoever wants to hear of the end hangs a node into the word; whoever ends the future swaps the
  * new state in, after which no node is added, and fires those that are there. A node is never taken
@@ -14,7 +14,7 @@
  *              any ──► FIRED                               by whoever ends the future, once
  *
  * Three keep a future alive: handles (counted in `handles`; none: ABANDONED), whoever fires its
- * nodes (NOTIFYING), and an executor in whose queue it lies although it was cancelled (QUEUED).
+ * nodes (NOTIFYING), and an executor in whose queue it lies although it was cancelled (LISTED).
  * Whoever takes the last of them away frees the future. Before its end nobody does: somebody will
  * run it.
  *
@@ -34,7 +34,7 @@
 
 #define WEFT__ABANDONED ((uintptr_t)4)  /* no handle is left */
 #define WEFT__CLAIMED ((uintptr_t)8)    /* RUNNING: somebody is about to complete the promise */
-#define WEFT__QUEUED ((uintptr_t)8)     /* CANCELLED: an executor has still to come across it */
+#define WEFT__LISTED ((uintptr_t)8)     /* CANCELLED: an executor's queue still lists it */
 #define WEFT__NOTIFYING ((uintptr_t)16) /* ended: nodes are being fired, callbacks run */
 
 #define WEFT__NODE_ALIGN ((uintptr_t)32)
@@ -98,8 +98,7 @@ typedef enum weft__after {
 /* RUNNING becomes FINISHED, and groups and cases are told. */
 weft__after weft__state_finish(weft__state *state, int has_failed) WEFT_NODISCARD;
 
-/* PENDING becomes CANCELLED and QUEUED: 0, and groups are told. Otherwise the word that forbids it.
- * */
+/* PENDING becomes CANCELLED and LISTED: 0, and groups are told. Or the word that forbids it. */
 uintptr_t weft__state_cancel(weft__state *state, weft__after *after) WEFT_NODISCARD;
 
 /* NOTIFYING: fire the callbacks, and return them, oldest first. */
@@ -108,7 +107,7 @@ weft__node *weft__state_calls(weft__state *state) WEFT_NODISCARD;
 /* The callback after this one. */
 weft__node *weft__node_next_call(const weft__node *node);
 
-/* Take QUEUED or NOTIFYING away; nonzero: the caller frees the future. */
+/* Take LISTED or NOTIFYING away; nonzero: the caller frees the future. */
 int weft__state_drop(weft__state *state, uintptr_t hold) WEFT_NODISCARD;
 
 /* One handle more; one less, nonzero: the caller frees the future. */

@@ -55,12 +55,12 @@ int weft__lane_enter(weft__lane *lane, const weft_task *popped)
     uintptr_t seen = weft__load_relaxed(&lane->attention_); /* relaxed: the exchange decides */
     /* edge lane.attention (acquire): what the last raider did before it gave up is behind us.
      * edge lane.taken (acq_rel): settles the race with a raider's second compare-and-swap. */
-    while (!weft__cas_acq_rel(&lane->attention_, &seen, WEFT__BUSY))
-        weft_assert(WEFT__TAG(seen) != WEFT__BUSY);
+    while (!weft__cas_acq_rel(&lane->attention_, &seen, WEFT__LANE_BUSY))
+        weft_assert(WEFT__TAG(seen) != WEFT__LANE_BUSY);
     WEFT_CRASH_POINT(10);
-    if (WEFT__TAG(seen) != WEFT__TAKEN)
+    if (WEFT__TAG(seen) != WEFT__LANE_TAKEN)
         return 0;
-    const weft_task *taken = (const weft_task *)(seen & ~(uintptr_t)7); /* see WEFT__TAKEN */
+    const weft_task *taken = (const weft_task *)(seen & ~(uintptr_t)7); /* see WEFT__LANE_TAKEN */
     if (popped != NULL && taken == popped) {
         weft__store_relaxed(&lane->youngest_, NULL); /* relaxed: raiders are shut out */
         return 1;
@@ -128,7 +128,7 @@ weft_task *weft__lane_raid(weft__lane *lane, uint64_t ticket)
      * edge lane.raid: second look, behind the barrier. */
     weft_task *youngest = weft__load_acquire(&lane->youngest_);
     uintptr_t verdict =
-        youngest == NULL ? WEFT__HUNGRY : (uintptr_t)youngest | WEFT__TAKEN; /* aligned to 8 */
+        youngest == NULL ? WEFT__HUNGRY : (uintptr_t)youngest | WEFT__LANE_TAKEN; /* aligned to 8 */
     seen = raid;
     /* edge lane.taken (acq_rel): the chain is ours only if the owner has not entered since.
      * edge lane.attention (release): we are out before the owner enters again. */

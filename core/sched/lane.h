@@ -17,9 +17,9 @@
 
 #define WEFT__CALM ((uintptr_t)0)
 #define WEFT__HUNGRY ((uintptr_t)1)
-#define WEFT__BUSY ((uintptr_t)2)
+#define WEFT__LANE_BUSY ((uintptr_t)2)
 #define WEFT__RAID ((uintptr_t)3)
-#define WEFT__TAKEN ((uintptr_t)4)
+#define WEFT__LANE_TAKEN ((uintptr_t)4)
 #define WEFT__TAG(attention) ((attention) & (uintptr_t)7)
 
 /* Owner: shut raiders out and find out what they took. `popped` is a task that the caller has just

@@ -65,9 +65,9 @@ CLASSICS = [
     ("raids cannot be told apart", "core/sched/lane.c",
      "(uintptr_t)(ticket << 3) | WEFT__RAID", "((void)ticket, WEFT__RAID)", LANE),
     ("the owner enters by a store", "core/sched/lane.c",
-     """    while (!weft__cas_acq_rel(&lane->attention_, &seen, WEFT__BUSY))
-        weft_assert(WEFT__TAG(seen) != WEFT__BUSY);
-""", "    weft__store_release(&lane->attention_, WEFT__BUSY);\n", LANE),
+     """    while (!weft__cas_acq_rel(&lane->attention_, &seen, WEFT__LANE_BUSY))
+        weft_assert(WEFT__TAG(seen) != WEFT__LANE_BUSY);
+""", "    weft__store_release(&lane->attention_, WEFT__LANE_BUSY);\n", LANE),
     ("the owner forgets that its task was taken", "core/sched/lane.c",
      """    if (popped != NULL && taken == popped) {
         weft__store_relaxed(&lane->youngest_, NULL); /* relaxed: raiders are shut out */

@@ -62,7 +62,7 @@ static void conclude(cell *self, weft__after after)
 static void run(cell *self)
 {
     if (!weft__state_begin(&self->state)) {
-        if (weft__state_drop(&self->state, WEFT__QUEUED))
+        if (weft__state_drop(&self->state, WEFT__LISTED))
             cell_free(self);
         return;
     }

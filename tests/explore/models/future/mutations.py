@@ -30,7 +30,7 @@ CLASSICS = [
      "    uintptr_t notifying = WEFT__NODES(seen) != NULL ? WEFT__NOTIFYING : 0;\n",
      "    uintptr_t notifying = 0;\n", ["future.wait", "future.calls"]),
     ("a cancelled future is not kept for its executor", "futures/state.c",
-     "ended(seen, WEFT__CANCELLED) | WEFT__QUEUED));\n",
+     "ended(seen, WEFT__CANCELLED) | WEFT__LISTED));\n",
      "ended(seen, WEFT__CANCELLED)));\n", ["future.cancel"]),
     ("who gives back the last handle frees a future that has not ended", "futures/state.c",
      "    seen = weft__fetch_add_acq_rel(&state->word, WEFT__ABANDONED);\n"
