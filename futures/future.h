@@ -31,8 +31,8 @@ typedef struct weft__error {
 #define WEFT__ERROR_CODE(code) ((uintptr_t)(unsigned)-(code) << 1 | 1)
 
 /* One block: this, then the arguments and the result, as the task's own struct has them. The
- * struct's head is the item that lies in queues. With 32 bytes of arguments and result it is 128.
- * */
+ * struct's head is the item that lies in queues. With 32 bytes of arguments and result it is
+ * 128. */
 struct weft_future {
     const weft_site *site;   /* constant */
     weft_executor *executor; /* constant; NULL: a promise */
@@ -55,8 +55,8 @@ WEFT__INLINE weft_future *weft__future_of_item(weft_task *item)
     return (weft_future *)(void *)((char *)item - WEFT__FUTURE_BYTES);
 }
 
-/* What a fiber, or a plain thread, does for futures right now: the innermost is its local pointer.
- * */
+/* What a fiber, or a plain thread, does for futures right now: the innermost is its local
+ * pointer. */
 typedef struct weft__frame {
     struct weft__frame *outer;
     const weft_site *site; /* whose task runs here; NULL: callbacks do */

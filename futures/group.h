@@ -53,8 +53,8 @@ weft__node *weft__group_take(weft__group *group);
  * order, also for those that have arrived. */
 void weft__group_remove(weft__group *group, weft__state *state);
 
-/* The last: return when no future knows of the group any more. All have been removed, or arrived.
- * */
+/* The last: return when no future knows of the group any more. All have been removed, or
+ * arrived. */
 void weft__group_close(weft__group *group);
 
 #endif

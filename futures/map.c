@@ -22,8 +22,8 @@
 
 /* ---- chunks --------------------------------------------------------------------------------- */
 
-/* The task of a chunk. Calls follow, `stride` bytes each: the task's own struct; then the errors.
- * */
+/* The task of a chunk. Calls follow, `stride` bytes each: the task's own struct; then the
+ * errors. */
 typedef struct chunk {
     weft_task head;
     weft_site site; /* the future's: it may outlive the map */

@@ -40,8 +40,8 @@ static const char *kind_name(uint32_t kind)
     }
 }
 
-/* Read what is at an offset; the file may be cut off at any time, a mapping would not survive it.
- * */
+/* Read what is at an offset; the file may be cut off at any time, a mapping would not survive
+ * it. */
 static int read_at(int fd, uint64_t offset, void *to, size_t bytes)
 {
     return pread(fd, to, bytes, (off_t)offset) == (ssize_t)bytes ? 0 : -EPROTO;

@@ -71,8 +71,8 @@ WEFT__INLINE uint64_t weft__ring_run(const weft__ring *ring, uint64_t position, 
 WEFT__INLINE int weft__ring_refusal(const weft__ring *ring, uint64_t position, const uint64_t *side,
                                     uint64_t next)
 {
-    /* edge ring.message, ring.space (acquire): whatever has made it so has moved the side before.
-     * */
+    /* edge ring.message, ring.space (acquire): whatever has made it so has moved the side
+     * before. */
     uint64_t word = weft__load_acquire(weft__ring_word(ring, position));
     if (WEFT__LIKELY(weft__ring_word_is_sane(ring, word, position)))
         return -EAGAIN;
@@ -167,8 +167,8 @@ WEFT__INLINE int weft__mpmc_take(const weft__ring *ring, weft__shm_seat *seat, u
     return won;
 }
 
-/* Nothing can be taken at `head`: empty for now, for ever, damaged, or 0 as weft__ring_refusal().
- * */
+/* Nothing can be taken at `head`: empty for now, for ever, damaged, or 0 as
+ * weft__ring_refusal(). */
 WEFT__INLINE int weft__mpmc_empty(const weft__ring *ring, uint64_t head)
 {
     /* edge ring.close (acquire): CLOSED: every push that was in time has claimed its position. */

@@ -99,8 +99,7 @@ int weft_shm_unlink(const char *name)
     return weft__segment_unlink(name);
 }
 
-/* ---- cut off -----------------------------------------------------------------------------------
- * */
+/* ---- cut off --------------------------------------------------------------------------------- */
 
 static struct sigaction before;
 

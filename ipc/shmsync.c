@@ -18,8 +18,7 @@
 #include <errno.h>
 #include <limits.h>
 
-/* ---- the segment around an object --------------------------------------------------------------
- * */
+/* ---- the segment around an object ------------------------------------------------------------ */
 
 static int place(const void *object, size_t bytes, uint64_t *offset)
 {
@@ -39,8 +38,7 @@ static weft__segment *segment_of(const void *object, const uint64_t *offset_word
     return offset == 0 ? NULL : weft__segment_at((const void *)((uintptr_t)object - offset));
 }
 
-/* ---- naps --------------------------------------------------------------------------------------
- * */
+/* ---- naps ------------------------------------------------------------------------------------ */
 
 /* As weft__nap_sleep(), and who is dead is known. */
 static int nap_on(weft__nap *nap, const uint32_t *word, uint32_t expected)
@@ -53,8 +51,7 @@ static int nap_on(weft__nap *nap, const uint32_t *word, uint32_t expected)
     return rc;
 }
 
-/* ---- mutex -------------------------------------------------------------------------------------
- * */
+/* ---- mutex ----------------------------------------------------------------------------------- */
 
 static_assert(offsetof(weft_shm_mutex, health_) ==
                   offsetof(weft_shm_mutex, word_) + offsetof(weft__robust, health),
@@ -181,8 +178,7 @@ int weft_shm_mutex_unlock(weft_shm_mutex *mutex)
     return rc;
 }
 
-/* ---- recursive lock ----------------------------------------------------------------------------
- * */
+/* ---- recursive lock -------------------------------------------------------------------------- */
 
 int weft_shm_rlock_init(weft_shm_rlock *lock)
 {
@@ -230,8 +226,7 @@ int weft_shm_rlock_unlock(weft_shm_rlock *lock)
     return weft_shm_mutex_unlock(&lock->mutex_);
 }
 
-/* ---- what sleeps on a bell ---------------------------------------------------------------------
- * */
+/* ---- what sleeps on a bell ------------------------------------------------------------------- */
 
 /* Attempt until it succeeds: 0 or more, or an error but -EAGAIN. */
 typedef int attempt(void *object);
@@ -270,8 +265,7 @@ static int wait_at(weft__segment *segment, uint32_t *bell_words, attempt *try_it
     }
 }
 
-/* ---- semaphore ---------------------------------------------------------------------------------
- * */
+/* ---- semaphore ------------------------------------------------------------------------------- */
 
 int weft_shm_semaphore_init(weft_shm_semaphore *semaphore, uint32_t value, uint32_t limit)
 {
@@ -325,8 +319,7 @@ uint32_t weft_shm_semaphore_value(const weft_shm_semaphore *semaphore)
     return weft__load_relaxed(&semaphore->value_); /* relaxed: a snapshot */
 }
 
-/* ---- event -------------------------------------------------------------------------------------
- * */
+/* ---- event ----------------------------------------------------------------------------------- */
 
 int weft_shm_event_init(weft_shm_event *event)
 {
@@ -370,8 +363,7 @@ int weft_shm_event_wait(weft_shm_event *event, int64_t deadline)
     return wait_at(segment, event->bell_, try_event, event, deadline);
 }
 
-/* ---- condition ---------------------------------------------------------------------------------
- * */
+/* ---- condition ------------------------------------------------------------------------------- */
 
 int weft_shm_cond_init(weft_shm_cond *cond)
 {
@@ -412,8 +404,7 @@ int weft_shm_cond_notify(weft_shm_cond *cond, int count)
     return 0;
 }
 
-/* ---- barrier -----------------------------------------------------------------------------------
- * */
+/* ---- barrier --------------------------------------------------------------------------------- */
 
 /* The state is round:24 | past:23 | broken:1 | arrived:16. `past` has a bit for each of the last
  * rounds, the last one lowest: all arrived. So whoever looks late learns how its own round ended,
@@ -553,8 +544,7 @@ int weft_shm_barrier_reset(weft_shm_barrier *barrier)
     return 0;
 }
 
-/* ---- value -------------------------------------------------------------------------------------
- * */
+/* ---- value ----------------------------------------------------------------------------------- */
 
 uint64_t weft_shm_value_load(const weft_shm_value *value)
 {

@@ -20,8 +20,8 @@
  * errno is read through a call that no compiler looks into: a fiber that has waited in one of these
  * functions may be on another thread, and would find that one's errno at an address it had kept.
  *
- * Regular files are always ready in their own way: the transfer runs in a region of weft_blocking.
- * */
+ * Regular files are always ready in their own way: the transfer runs in a region of
+ * weft_blocking. */
 #include <weft/io.h>
 
 #include "hooks.h"

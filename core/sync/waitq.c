@@ -6,8 +6,8 @@
 #include <time.h>
 
 /* Who holds BUSY holds it for some nanoseconds, unless the kernel takes his processor away: then
- * ours may be the one he needs. A thread of real-time priority must even sleep to let him have it.
- * */
+ * ours may be the one he needs. A thread of real-time priority must even sleep to let him have
+ * it. */
 #define SPINS 100
 #define YIELDS 100
 

@@ -139,8 +139,8 @@ static int check_cancelled(call *which)
     return 0;
 }
 
-/* By the scope's deadline; and whoever comes later is out of time as well, unless it need not wait.
- * */
+/* By the scope's deadline; and whoever comes later is out of time as well, unless it need not
+ * wait. */
 static int check_late(call *which)
 {
     world w;

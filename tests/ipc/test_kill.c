@@ -38,8 +38,7 @@ static tally *counts;
 static weft_queue *queue;
 static weft_pipe *messages;
 
-/* ---- the children ------------------------------------------------------------------------------
- * */
+/* ---- the children ---------------------------------------------------------------------------- */
 
 static int may_end(int rc)
 {
@@ -179,8 +178,7 @@ static int receive_messages(void *arg)
     }
 }
 
-/* ---- the parent --------------------------------------------------------------------------------
- * */
+/* ---- the parent ------------------------------------------------------------------------------ */
 
 static uint64_t random_state = 88172645463325252;
 
@@ -302,8 +300,7 @@ static void test_pipe(void **state)
     weft_pipe_detach(messages);
 }
 
-/* ---- locks and their relatives -----------------------------------------------------------------
- * */
+/* ---- locks and their relatives --------------------------------------------------------------- */
 
 typedef struct pair {
     uint64_t first, second;

@@ -58,8 +58,7 @@ static void in_children(int (*body)(void *arg), void *arg)
         assert_int_equal(end_child(children[i]), 0);
 }
 
-/* ---- mutex ------------------------------------------------------------------------------------
- * */
+/* ---- mutex ----------------------------------------------------------------------------------- */
 
 static int add_under_lock(void *arg)
 {
@@ -182,8 +181,7 @@ static void test_mutex_sleeper_inherits(void **state)
     assert_int_equal(end_child(sleeper), 0);
 }
 
-/* ---- recursive lock ----------------------------------------------------------------------------
- * */
+/* ---- recursive lock -------------------------------------------------------------------------- */
 
 static void *lock_from_other_thread(void *arg)
 {
@@ -207,8 +205,7 @@ static void test_rlock(void **state)
     assert_int_equal(weft_shm_rlock_unlock(&shared->rlock), -EPERM);
 }
 
-/* ---- semaphore and event -----------------------------------------------------------------------
- * */
+/* ---- semaphore and event --------------------------------------------------------------------- */
 
 static int pass_through(void *arg)
 {
@@ -271,8 +268,7 @@ static void test_event(void **state)
     assert_int_equal(weft_shm_event_wait(&shared->event, weft_in(WEFT_MSEC)), -ETIMEDOUT);
 }
 
-/* ---- condition ---------------------------------------------------------------------------------
- * */
+/* ---- condition ------------------------------------------------------------------------------- */
 
 /* A turn passes from child to child. */
 static int take_turns(void *arg)
@@ -305,8 +301,7 @@ static void test_cond(void **state)
     assert_int_equal(weft_shm_mutex_unlock(&shared->mutex), 0);
 }
 
-/* ---- barrier -----------------------------------------------------------------------------------
- * */
+/* ---- barrier --------------------------------------------------------------------------------- */
 
 static int meet(void *arg)
 {
@@ -391,8 +386,7 @@ static void test_barrier_remembers(void **state)
     assert_int_equal(end_child(late), 0);
 }
 
-/* ---- where they lie ----------------------------------------------------------------------------
- * */
+/* ---- where they lie -------------------------------------------------------------------------- */
 
 static void test_places(void **state)
 {

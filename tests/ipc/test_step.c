@@ -42,8 +42,7 @@ static weft_pipe *pipe_;
 static notes *seen;
 static weft_item item;
 
-/* ---- what the child does -----------------------------------------------------------------------
- * */
+/* ---- what the child does --------------------------------------------------------------------- */
 
 static int do_push(void)
 {
@@ -135,8 +134,7 @@ static void warm_up(const work *operation)
     }
 }
 
-/* ---- the parent --------------------------------------------------------------------------------
- * */
+/* ---- the parent ------------------------------------------------------------------------------ */
 
 static int push_one(const work *operation, uint64_t value)
 {
@@ -159,8 +157,8 @@ static int pop_one(const work *operation, uint64_t *value, unsigned *flags)
     return weft_pipe_release(pipe_, &taken);
 }
 
-/* Count what comes out until nothing does; the first time, that makes the queue look who is dead.
- * */
+/* Count what comes out until nothing does; the first time, that makes the queue look who is
+ * dead. */
 static void drain(const work *operation, unsigned counts[200])
 {
     for (int quiet = 0; quiet < 2;) {
@@ -293,8 +291,7 @@ static void test_queue_operations(void **state)
     }
 }
 
-/* ---- locks -------------------------------------------------------------------------------------
- * */
+/* ---- locks ----------------------------------------------------------------------------------- */
 
 typedef struct kit {
     weft_shm_mutex mutex;

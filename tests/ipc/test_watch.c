@@ -38,8 +38,7 @@ static int wait_words(const weft__sleep words[], unsigned count, int64_t deadlin
     return weft__block_thread.wait_words(words, count, deadline_ns);
 }
 
-/* ---- victims -----------------------------------------------------------------------------------
- * */
+/* ---- victims --------------------------------------------------------------------------------- */
 
 static int wait_for_the_end(int rc)
 {
@@ -85,8 +84,7 @@ static int reserve_message(void *arg)
     return wait_for_the_end(weft_pipe_reserve(messages, &item, 100, WEFT_FOREVER));
 }
 
-/* ---- sleepers ----------------------------------------------------------------------------------
- * */
+/* ---- sleepers -------------------------------------------------------------------------------- */
 
 static void *lock_the_mutex(void *arg)
 {
@@ -134,8 +132,7 @@ static void *receive(void *arg)
     return NULL;
 }
 
-/* ---- what happens ------------------------------------------------------------------------------
- * */
+/* ---- what happens ---------------------------------------------------------------------------- */
 
 static int nothing(void)
 {
@@ -196,8 +193,7 @@ static void play(const drama *scene, int is_late)
     assert_int_equal(result, scene->result);
 }
 
-/* ---- tests -------------------------------------------------------------------------------------
- * */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void with_memory(const drama *scene, int is_late)
 {

@@ -51,6 +51,8 @@ TOKEN = re.compile(
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 LABEL = r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*"
 LABELS = re.compile(rf"\bedges?\s+({LABEL}(?:(?:,?\s+and\s+|,\s*){LABEL})*)")
+DOCUMENTED = re.compile(r"^/\*\*\n(.*?)\*/\n(.*?)(?=\n\n|\n/\*|\Z)", re.MULTILINE | re.DOTALL)
+PUBLIC_NAME = re.compile(r"\bWEFT_API\b[^;]*\bweft_[a-z]\w*\(|#define weft_")
 DEFINED_OPERATION = re.compile(r"^#define (weft__\w+)\(p\b", re.MULTILINE)
 
 
@@ -123,11 +125,13 @@ class Lint:
             self.check_opening(source)
             self.check_columns(source)
         for source in self.code:
+            self.check_comment_ends(source)
             self.check_functions(source)
             self.check_words(source)
             self.check_includes(source)
             if source.is_public_header:
                 self.check_public_header(source)
+        self.check_macros()
         self.check_edges()
         return self.findings
 
@@ -143,6 +147,11 @@ class Lint:
             if len(line) > COLUMNS_MAX:
                 self.report(source.path, number,
                             f"{len(line)} columns, {COLUMNS_MAX} are allowed")
+
+    def check_comment_ends(self, source):
+        for number, line in enumerate(source.comments, 1):
+            if line.strip() == "* */":
+                self.report(source.path, number, "the end of a comment has a line of its own")
 
     def check_functions(self, source):
         """A function's braces stand alone in the first column; nothing else's do."""
@@ -194,6 +203,32 @@ class Lint:
             if name and not name.group(1).startswith(("WEFT_", "weft_")):
                 self.report(source.path, number,
                             f"a public header defines {name.group(1)}, which lacks our prefix")
+
+        self.check_promises(source)
+
+    def check_promises(self, source):
+        """What is documented says from where it may be called, and whether it can be held up."""
+        for match in DOCUMENTED.finditer(source.text):
+            if not PUBLIC_NAME.search(match.group(2)):
+                continue
+            number = source.text.count("\n", 0, match.start(2)) + 1
+            for word in ("Context", "Progress"):
+                if not re.search(rf"^ \* {word} ", match.group(1), re.MULTILINE):
+                    self.report(source.path, number, f"the comment above lacks a line {word}")
+
+    def check_macros(self):
+        """A macro of the library means one thing, whichever headers a file includes."""
+        places = {}
+        for source in self.code:
+            if source.module not in LAYERS or not source.path.endswith(".h"):
+                continue
+            for number, line in enumerate(source.bare, 1):
+                name = re.match(r"#\s*define\s+(\w+)", line)
+                if not name:
+                    continue
+                first = places.setdefault(name.group(1), source.path)
+                if first != source.path:
+                    self.report(source.path, number, f"{first} defines {name.group(1)} as well")
 
     # ---- layers ---------------------------------------------------------------------------
 

@@ -88,6 +88,24 @@ class Rules(unittest.TestCase):
         self.assertEqual(findings({lint.TLS_FILE: SPDX + "_Thread_local int x;\n"}), [])
         self.assertEqual(findings(self.with_code("/* no __thread here */\n")), [])
 
+    def test_comments_end_with_a_word(self):
+        self.assert_found(self.with_code("/* A sentence.\n * */\n"), "deque/more.c:3", "end of a")
+
+    def test_public_functions_say_context_and_progress(self):
+        header = "deque/include/weft/x.h"
+        start, end = SPDX + "/**\n * Do it.\n *\n", " */\nWEFT_API int\nweft_do(int x);\n"
+        context, progress = " * Context         any\n", " * Progress        wait-free\n"
+        self.assertEqual(findings({header: start + context + progress + end}), [])
+        self.assert_found({header: start + context + end}, header + ":7", "Progress")
+        self.assert_found({header: start + progress + end}, header + ":7", "Context")
+        internal = end.replace("weft_do", "weft__do")
+        self.assertEqual(findings({header: start + internal}), [])
+
+    def test_macros_have_one_meaning(self):
+        macro = SPDX + "#define WEFT__BUSY 1\n"
+        self.assertEqual(findings({"base/x.h": macro, "base/x.c": macro}), [])
+        self.assert_found({"base/x.h": macro, "deque/x.h": macro}, "deque/x.h:2", "base/x.h")
+
     def test_atomics_and_fences(self):
         self.assert_found(self.with_code("#include <stdatomic.h>\n"), "deque/more.c:2", "raw")
         self.assert_found(self.with_code("int x = __atomic_load_n(p, 0);\n"), "deque/more.c:2",

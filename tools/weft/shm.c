@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* shm.c — `weft shm`: what lies around in shared memory, who uses it, and what nobody can any more.
- * */
+/* shm.c — `weft shm`: what lies around in shared memory, who uses it, and what nobody can any
+ * more. */
 #include "commands.h"
 
 #include <weft/shm.h>
@@ -57,8 +57,7 @@ static const char *state_of(const weft_shm_info *info)
     return info->is_idle ? "idle" : "in use";
 }
 
-/* ---- ls and stat -------------------------------------------------------------------------------
- * */
+/* ---- ls and stat ----------------------------------------------------------------------------- */
 
 static int list_one(const char *name, void *arg)
 {
@@ -128,8 +127,7 @@ static int show_all(int count, char **names)
     return worst;
 }
 
-/* ---- gc ----------------------------------------------------------------------------------------
- * */
+/* ---- gc -------------------------------------------------------------------------------------- */
 
 typedef struct collecting {
     int is_dry;

@@ -5,9 +5,10 @@
  * negative errno. The global `errno` is never the channel: a fiber may resume on another thread and
  * would read that thread's errno. Out-parameters are untouched on failure. The codes weft itself
  * produces are EAGAIN ETIMEDOUT ECANCELED EPIPE EOWNERDEAD EPROTO EMSGSIZE ENOMEM EINVAL ENOTSUP;
- * EBUSY for what others are using; ENOTRECOVERABLE for a lock between processes whose state was
- * lost with its holder; ECHILD for a runtime inherited through fork(). Any other code is the
- * kernel's.
+ * EBUSY for what others are using; EDEADLK for a call that would wait for itself; EPERM for what
+ * the caller does not hold; EOVERFLOW for more units than a semaphore may have; EBADF for a file
+ * that was closed meanwhile; ENOTRECOVERABLE for a lock between processes whose state was lost with
+ * its holder; ECHILD for a runtime inherited through fork(). Any other code is the kernel's.
  *
  * Time is an absolute deadline in nanoseconds of CLOCK_MONOTONIC. WEFT_POLL lies in the past and
  * never blocks, WEFT_FOREVER never passes, weft_in() makes one from a distance. */

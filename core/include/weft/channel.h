@@ -35,6 +35,7 @@ typedef struct weft_channel_spec {
  *
  * Returns         0; -EINVAL the capacity is out of range; -ENOMEM
  * Context         any
+ * Progress        as malloc()
  * Lifetime        until weft_channel_destroy()
  */
 WEFT_API WEFT_NODISCARD int weft_channel_create(weft_channel **channel,
@@ -47,6 +48,7 @@ WEFT_API WEFT_NODISCARD int weft_channel_create(weft_channel **channel,
  * close after which everybody who used the channel has been seen to return.
  *
  * Context         any
+ * Progress        as free()
  */
 WEFT_API void weft_channel_destroy(weft_channel *channel);
 

@@ -92,6 +92,10 @@ struct weft_scope {
  * and so do those of fibers in scopes within. At the end, or when left early, it is as any scope.
  *
  *     weft_deadline(weft_in(5 * WEFT_SEC)) { n = weft_read(fd, buf, sizeof buf, WEFT_FOREVER); }
+ *
+ * Context         as weft_scope()
+ * Order           as weft_scope()
+ * Progress        as weft_scope()
  */
 #define weft_deadline(deadline_ns) WEFT__DEADLINE(deadline_ns, __COUNTER__)
 #define WEFT__DEADLINE(deadline_ns, number)                                                        \
@@ -100,6 +104,10 @@ struct weft_scope {
 /**
  * Run the following block out of reach of the cancellation and the deadlines of all scopes around:
  * for clean-up that has to wait. Scopes within the block can be cancelled as usual.
+ *
+ * Context         as weft_scope()
+ * Order           as weft_scope()
+ * Progress        as weft_scope()
  */
 #define weft_shield WEFT__SHIELD(__COUNTER__)
 #define WEFT__SHIELD(number) WEFT__SCOPE(WEFT__CAT(weft__shield_, number), NULL, WEFT_FOREVER, 1)

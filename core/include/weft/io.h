@@ -105,6 +105,7 @@ WEFT_API int weft_connect(int fd, const struct sockaddr *address, socklen_t leng
  *
  * Returns         an adopted descriptor; a negative errno; -EADDRNOTAVAIL there is no such host
  * Context         thread or fiber; may park to resolve a name
+ * Progress        blocking
  */
 WEFT_API int weft_tcp_listen(const char *host, unsigned port, int backlog);
 WEFT_API int weft_unix_listen(const char *path, int backlog);
@@ -115,6 +116,7 @@ WEFT_API int weft_unix_listen(const char *path, int backlog);
  *
  * Returns         an adopted descriptor; a negative errno, of the last address
  * Context         thread or fiber; may park
+ * Progress        blocking
  */
 WEFT_API int weft_tcp_connect(const char *host, unsigned port, int64_t deadline_ns);
 WEFT_API int weft_unix_connect(const char *path, int64_t deadline_ns);
@@ -124,6 +126,7 @@ WEFT_API int weft_unix_connect(const char *path, int64_t deadline_ns);
  *
  * Returns         an adopted descriptor; a negative errno
  * Context         thread or fiber; may park to resolve a name
+ * Progress        blocking
  */
 WEFT_API int weft_udp_bind(const char *host, unsigned port);
 
@@ -143,6 +146,7 @@ WEFT_API int weft_resolve(const char *host, unsigned port, struct sockaddr_stora
  *
  * Returns         the port; a negative errno
  * Context         any
+ * Progress        wait-free, but for a system call
  */
 WEFT_API int weft_port(int fd);
 
@@ -151,6 +155,7 @@ WEFT_API int weft_port(int fd);
  *
  * Returns         0; a negative errno
  * Context         any
+ * Progress        lock-free, but for short locks and system calls
  */
 WEFT_API WEFT_NODISCARD int weft_fd_pipe(int fds[2]);
 
@@ -159,6 +164,7 @@ WEFT_API WEFT_NODISCARD int weft_fd_pipe(int fds[2]);
  *
  * Returns         0; a negative errno
  * Context         any
+ * Progress        lock-free, but for short locks and system calls
  */
 WEFT_API WEFT_NODISCARD int weft_socketpair(int fds[2]);
 
@@ -179,6 +185,7 @@ WEFT_API int weft_poll(int fd, int events, int64_t deadline_ns);
  *
  * Returns         0; a negative errno
  * Context         thread or fiber. In a plain thread it has no effect beyond the flag
+ * Progress        lock-free, but for short locks and system calls
  */
 WEFT_API int weft_adopt(int fd);
 
@@ -187,6 +194,7 @@ WEFT_API int weft_adopt(int fd);
  *
  * Returns         0; a negative errno, the descriptor is closed nevertheless
  * Context         thread or fiber
+ * Progress        lock-free, but for short locks and system calls
  */
 WEFT_API int weft_close(int fd);
 

@@ -165,6 +165,7 @@ WEFT_API unsigned weft_usable_cpus(void);
  * no thread can be had, 512 beyond the workers, the block blocks its worker.
  *
  * Context         thread or fiber; may park at the end of the block, and resume on another thread
+ * Progress        blocking
  */
 #define weft_blocking WEFT__BLOCKING(__COUNTER__)
 #define WEFT__BLOCKING(number) WEFT__BLOCKING_(WEFT__CAT(weft__region_, number))

@@ -114,6 +114,7 @@ WEFT__INLINE void weft__with_unlock(weft_mutex **mutex)
  *     }
  *
  * Context         thread or fiber; may park
+ * Progress        blocking
  */
 #define weft_with_lock(mutex) WEFT__WITH_LOCK(mutex, __COUNTER__)
 

@@ -45,6 +45,7 @@ typedef enum weft_steal {
  *
  * Returns         0; -ENOMEM; -EINVAL capacity over 2^32
  * Context         any thread or fiber, before the deque is shared
+ * Progress        as malloc()
  * Lifetime        weft_deque_destroy() frees it
  */
 WEFT_API WEFT_NODISCARD int weft_deque_init(weft_deque *deque, size_t capacity) WEFT_NONNULL(1);
@@ -53,6 +54,7 @@ WEFT_API WEFT_NODISCARD int weft_deque_init(weft_deque *deque, size_t capacity) 
  * Free the deque's memory; items still in it are forgotten.
  *
  * Context         when nobody uses it any more
+ * Progress        as free()
  */
 WEFT_API void weft_deque_destroy(weft_deque *deque) WEFT_NONNULL(1);
 

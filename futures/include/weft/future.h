@@ -14,8 +14,10 @@
  *
  * Handles. `price_future` is a small typed handle, passed by value. Each handle is given back once:
  * by weft_await() when it returns what became of the task, or by weft_release(). Both set the
- * variable's pointer to NULL. More handles come from weft_retain(). A task whose last handle is
- * released runs all the same; nobody sees its result.
+ * variable's pointer to NULL, which may be released again, and awaited for -EINVAL; whoever asks it
+ * anything else crashes. To look at a future after its result, read that by weft_result(). More
+ * handles come from weft_retain(). A task whose last handle is released runs all the same; nobody
+ * sees its result.
  *
  * Submitting never fails by itself: lack of memory, a full queue, an executor that was shut down
  * are reported by the future, where errors are expected anyway.
@@ -175,6 +177,7 @@ WEFT_TASK_DECLARE(int, weft_call_fn, weft_fn *, fn, void *, arg);
  *
  * Returns         a `weft_call_fn_future`, whose result is what `fn` returns
  * Context         any
+ * Progress        as weft_submit()
  */
 #define weft_submit_fn(executor, fn, arg) weft_submit(executor, weft_call_fn, fn, arg)
 
@@ -226,6 +229,8 @@ WEFT_API int weft_future_await(weft_future **future, void *result, int64_t deadl
  *
  * Returns         as weft_await()
  * Context         thread or fiber; may park
+ * Order           the task happens-before the return
+ * Progress        blocking
  */
 #define weft_result(f, out, deadline) weft_future_result((f).h, WEFT__RESULT_OF(f, out), (deadline))
 WEFT_API int weft_future_result(weft_future *future, void *result, int64_t deadline);
@@ -237,6 +242,8 @@ WEFT_API int weft_future_result(weft_future *future, void *result, int64_t deadl
  *                 -ECANCELED it was cancelled, or the caller's scope; -ETIMEDOUT; -ENOMEM; -ECHILD;
  *                 -EINVAL `f` is NULL: as in weft_await()
  * Context         thread or fiber; may park
+ * Order           as weft_await()
+ * Progress        blocking
  */
 #define weft_exception(f, error, deadline) weft_future_exception((f).h, (error), (deadline))
 WEFT_API int weft_future_exception(weft_future *future, weft_error *error, int64_t deadline)
@@ -272,6 +279,7 @@ WEFT_API void weft_report_dropped(void (*report)(const weft_error *error, void *
  * A reporter for weft_report_dropped(): one line on stderr.
  *
  * Context         any
+ * Progress        blocking: it prints
  */
 WEFT_API void weft_print_error(const weft_error *error, void *unused) WEFT_NONNULL(1);
 
@@ -393,6 +401,7 @@ WEFT_API ptrdiff_t weft_future_wait(weft_future *const *futures, size_t count,
  * weft_completed_next() and weft_completed_close().
  *
  * Context         thread or fiber; may park
+ * Progress        blocking
  */
 #define weft_as_completed(i, futures, count, deadline)                                             \
     WEFT__AS_COMPLETED(i, futures, count, deadline, __COUNTER__)
@@ -406,6 +415,7 @@ typedef struct weft_completed {
  * Begin to iterate over `count` futures as they end.
  *
  * Context         thread or fiber
+ * Progress        lock-free, apart from memory allocation
  * Lifetime        the array, and each future until its index was handed out, must stay until
  *                 weft_completed_close()
  */
@@ -418,6 +428,8 @@ WEFT_API void weft_completed_open(weft_completed *it, weft_future *const *future
  * @param index    receives its place in the array
  * Returns         1; 0 there are no more; -ETIMEDOUT; -ECANCELED; -ENOMEM; -ECHILD
  * Context         thread or fiber; may park
+ * Order           the task of the future happens-before a return of 1
+ * Progress        blocking
  */
 WEFT_API int weft_completed_next(weft_completed *it, size_t *index) WEFT_NONNULL(1, 2);
 
@@ -425,6 +437,7 @@ WEFT_API int weft_completed_next(weft_completed *it, size_t *index) WEFT_NONNULL
  * End an iteration, at any time; a second time does nothing.
  *
  * Context         thread or fiber; may park for a moment
+ * Progress        lock-free, but for an end that is being told
  */
 WEFT_API void weft_completed_close(weft_completed *it) WEFT_NONNULL(1);
 
@@ -495,6 +508,7 @@ typedef int weft_source(void *arg, size_t index, void *args);
  * @param config   NULL: all defaults
  * Returns         0; -ENOMEM
  * Context         any
+ * Progress        lock-free, apart from memory allocation
  */
 #define weft_map_open(map, executor, name, source, arg, config)                                    \
     weft_future_map((map), (executor), WEFT__SITE_ALIGNED(name), (source), (arg), (config))
@@ -511,6 +525,8 @@ WEFT_API WEFT_NODISCARD int weft_future_map(weft_map **map, weft_executor *execu
  *                 next may be asked for; or, `*index` being SIZE_MAX: -ETIMEDOUT, -ECANCELED the
  *                 caller's scope, -ENOMEM
  * Context         thread or fiber; may park
+ * Order           the call happens-before the return that reports it
+ * Progress        blocking
  */
 WEFT_API int weft_map_next(weft_map *map, size_t *index, void *result) WEFT_NONNULL(1);
 
@@ -518,6 +534,7 @@ WEFT_API int weft_map_next(weft_map *map, size_t *index, void *result) WEFT_NONN
  * Read why the call that weft_map_next() has just reported failed.
  *
  * Context         as weft_map_next()
+ * Progress        wait-free
  * Lifetime        the strings stay valid until the next call on this map
  */
 WEFT_API void weft_map_error(const weft_map *map, weft_error *error) WEFT_NONNULL(1, 2);
@@ -527,6 +544,7 @@ WEFT_API void weft_map_error(const weft_map *map, weft_error *error) WEFT_NONNUL
  * themselves. NULL does nothing.
  *
  * Context         thread or fiber; may park for a moment
+ * Progress        lock-free, but for an end that is being told
  */
 WEFT_API void weft_map_close(weft_map *map);
 
@@ -541,6 +559,7 @@ WEFT_API void weft_map_close(weft_map *map);
  * rest. To go on after errors, or for more arguments, use weft_map_open().
  *
  * Context         thread or fiber; may park
+ * Progress        blocking
  */
 #define weft_map_each(i, value, executor, name, inputs, count, config)                             \
     WEFT__MAP_EACH(i, value, executor, name, inputs, count, config, __COUNTER__)
@@ -561,6 +580,7 @@ WEFT_API void weft_map_close(weft_map *map);
  *
  * @param f        a variable
  * Context         any
+ * Progress        lock-free, apart from memory allocation
  */
 #define weft_promise(f) ((void)((f).h = weft_promise_new(sizeof *(f).of)))
 #define weft_void_promise(f) ((void)((f).h = weft_promise_new(0)))
@@ -573,6 +593,7 @@ WEFT_API WEFT_NODISCARD weft_future *weft_promise_new(size_t result_bytes);
  *                 -EINVAL it has been completed, or is no promise
  * Context         any; callbacks run here
  * Order           happens-before the return of whoever waits
+ * Progress        lock-free, apart from callbacks
  */
 #define weft_set_result(f, value) weft_future_set_result((f).h, WEFT__RESULT_OF(f, value))
 WEFT_API int weft_future_set_result(weft_future *future, const void *value) WEFT_NONNULL(1);
@@ -584,6 +605,8 @@ WEFT_API int weft_future_set_result(weft_future *future, const void *value) WEFT
  * @param format   as printf's; NULL: no message
  * Returns         as weft_set_result()
  * Context         any; callbacks run here
+ * Order           as weft_set_result()
+ * Progress        as weft_set_result(), and memory for the message
  */
 #define weft_set_error(f, code, ...) weft_future_set_error((f).h, (code), __VA_ARGS__)
 WEFT_API int weft_future_set_error(weft_future *future, int code, const char *format, ...)
@@ -627,6 +650,8 @@ WEFT_API const weft_site *weft_future_site(const weft_future *future) WEFT_NONNU
  * RUNNING becomes FINISHED; the result is in the room for it.
  *
  * Context         any; callbacks run here
+ * Order           happens-before the return of whoever waits
+ * Progress        lock-free, apart from callbacks
  */
 WEFT_API void weft_future_finish(weft_future *future) WEFT_NONNULL(1);
 
@@ -634,6 +659,8 @@ WEFT_API void weft_future_finish(weft_future *future) WEFT_NONNULL(1);
  * RUNNING becomes FINISHED with an error.
  *
  * Context         any; callbacks run here
+ * Order           as weft_future_finish()
+ * Progress        as weft_future_finish(), and memory for the message
  */
 WEFT_API void weft_future_fail(weft_future *future, int code, const char *format, ...)
     WEFT_NONNULL(1) __attribute__((format(printf, 3, 4)));
@@ -642,6 +669,7 @@ WEFT_API void weft_future_fail(weft_future *future, int code, const char *format
  * Begin, call the task right here, finish or fail.
  *
  * Context         any; as the task's own
+ * Progress        the task's, then as weft_future_finish()
  */
 WEFT_API void weft_future_run(weft_future *future) WEFT_NONNULL(1);
 

@@ -40,8 +40,8 @@ typedef struct weft_queue_spec {
     size_t elem_bytes; /* of an element; to be given when creating */
     size_t capacity;   /* elements, rounded up to a power of two; 0: 1024 */
     unsigned flags;    /* WEFT_QUEUE_ONE_TO_ONE */
-    unsigned
-        participants; /* processes, and threads and open items, at a time; 0: 64; at most 1023 */
+    /* Processes, and threads and open items, at a time; 0: 64; at most 1023. */
+    unsigned participants;
 } weft_queue_spec;
 
 typedef struct weft_pipe_spec {
@@ -74,6 +74,7 @@ typedef struct weft_item {
  * Returns         0; -EEXIST the name is taken; -EINVAL; -ENOMEM; -ENOSPC no room for shared
  *                 memory; or what else the kernel says
  * Context         any
+ * Progress        blocking: system calls
  * Lifetime        weft_queue_detach() frees the handle
  */
 WEFT_API WEFT_NODISCARD int weft_queue_create(weft_queue **queue, const char *name,
@@ -86,6 +87,7 @@ WEFT_API WEFT_NODISCARD int weft_queue_create(weft_queue **queue, const char *na
  *                 its elements or capacity differ from `spec`; -EACCES another user's; -ENOMEM,
  *                 also when there is no place for another participant
  * Context         any
+ * Progress        blocking: system calls
  * Lifetime        as for weft_queue_create()
  */
 WEFT_API WEFT_NODISCARD int weft_queue_open(weft_queue **queue, const char *name,
@@ -98,6 +100,7 @@ WEFT_API WEFT_NODISCARD int weft_queue_open(weft_queue **queue, const char *name
  * Returns         as weft_queue_open(); -EPROTO also for memory that is not sealed against
  *                 shrinking
  * Context         any
+ * Progress        blocking: system calls
  * Lifetime        as for weft_queue_create()
  */
 WEFT_API WEFT_NODISCARD int weft_queue_attach(weft_queue **queue, int fd,
@@ -116,6 +119,7 @@ WEFT_API int weft_queue_fd(const weft_queue *queue) WEFT_NONNULL(1);
  * treated as if the process had been killed.
  *
  * Context         any; nobody uses the handle
+ * Progress        blocking: system calls
  */
 WEFT_API void weft_queue_detach(weft_queue *queue);
 
@@ -124,6 +128,7 @@ WEFT_API void weft_queue_detach(weft_queue *queue);
  *
  * Returns         0; -ENOENT; -EINVAL
  * Context         any
+ * Progress        blocking: system calls
  */
 WEFT_API WEFT_NODISCARD int weft_queue_unlink(const char *name) WEFT_NONNULL(1);
 
@@ -160,6 +165,8 @@ WEFT_API WEFT_NODISCARD int weft_queue_pop(weft_queue *queue, void *elem, int64_
  * @param flags    WEFT_REDELIVERED or 0
  * Returns         as weft_queue_pop()
  * Context         thread or fiber; may park
+ * Order           as weft_queue_pop()
+ * Progress        lock-free unless it waits
  */
 WEFT_API WEFT_NODISCARD int weft_queue_pop_flags(weft_queue *queue, void *elem, unsigned *flags,
                                                  int64_t deadline) WEFT_NONNULL(1, 2, 3);
@@ -170,6 +177,7 @@ WEFT_API WEFT_NODISCARD int weft_queue_pop_flags(weft_queue *queue, void *elem, 
  * Returns         how many, at least 1; or an error as for weft_queue_push()
  * Context         thread or fiber; may park
  * Order           each happens-before its pop
+ * Progress        lock-free unless it waits
  */
 WEFT_API WEFT_NODISCARD ssize_t weft_queue_push_n(weft_queue *queue, const void *elems,
                                                   size_t count, int64_t deadline)
@@ -180,6 +188,8 @@ WEFT_API WEFT_NODISCARD ssize_t weft_queue_push_n(weft_queue *queue, const void 
  *
  * Returns         how many, at least 1; or an error as for weft_queue_pop()
  * Context         thread or fiber; may park
+ * Order           the pushes of these elements happen-before the return
+ * Progress        lock-free unless it waits
  */
 WEFT_API WEFT_NODISCARD ssize_t weft_queue_pop_n(weft_queue *queue, void *elems, size_t count,
                                                  int64_t deadline) WEFT_NONNULL(1, 2);
@@ -190,6 +200,7 @@ WEFT_API WEFT_NODISCARD ssize_t weft_queue_pop_n(weft_queue *queue, void *elems,
  *
  * Returns         0; or as weft_queue_push()
  * Context         thread or fiber; may park
+ * Progress        lock-free unless it waits
  * Lifetime        item->data until weft_queue_commit() or weft_queue_abort()
  */
 WEFT_API WEFT_NODISCARD int weft_queue_reserve(weft_queue *queue, weft_item *item, int64_t deadline)
@@ -210,6 +221,7 @@ WEFT_API int weft_queue_commit(weft_queue *queue, weft_item *item) WEFT_NONNULL(
  *
  * Returns         0; -EINVAL the item is not open
  * Context         as weft_queue_commit()
+ * Progress        as weft_queue_commit()
  */
 WEFT_API int weft_queue_abort(weft_queue *queue, weft_item *item) WEFT_NONNULL(1, 2);
 
@@ -221,6 +233,8 @@ WEFT_API int weft_queue_abort(weft_queue *queue, weft_item *item) WEFT_NONNULL(1
  *
  * Returns         0; or as weft_queue_pop()
  * Context         thread or fiber; may park
+ * Order           as weft_queue_pop()
+ * Progress        lock-free unless it waits
  */
 WEFT_API WEFT_NODISCARD int weft_queue_take(weft_queue *queue, weft_item *item, int64_t deadline)
     WEFT_NONNULL(1, 2);
@@ -230,6 +244,7 @@ WEFT_API WEFT_NODISCARD int weft_queue_take(weft_queue *queue, weft_item *item, 
  *
  * Returns         0; -EINVAL the item is not open, for instance released twice
  * Context         any thread of the process that took it
+ * Order           happens-before a later push into the same place, and a weft_queue_join()
  * Progress        wait-free, but for waking a sleeper
  */
 WEFT_API int weft_queue_release(weft_queue *queue, weft_item *item) WEFT_NONNULL(1, 2);
@@ -242,6 +257,7 @@ WEFT_API int weft_queue_release(weft_queue *queue, weft_item *item) WEFT_NONNULL
  *                 other process was killed; -EPROTO; -ECANCELED
  * Context         thread or fiber; may park
  * Order           all those releases happen-before the return
+ * Progress        blocking
  */
 WEFT_API WEFT_NODISCARD int weft_queue_join(weft_queue *queue, int64_t deadline) WEFT_NONNULL(1);
 
@@ -249,6 +265,7 @@ WEFT_API WEFT_NODISCARD int weft_queue_join(weft_queue *queue, int64_t deadline)
  * End a queue for all: pushes answer -EPIPE from now on, pops too once it is empty.
  *
  * Context         any
+ * Order           happens-before a push or pop that answers -EPIPE
  * Progress        lock-free
  */
 WEFT_API void weft_queue_shutdown(weft_queue *queue) WEFT_NONNULL(1);
@@ -269,6 +286,7 @@ WEFT_API size_t weft_queue_size(const weft_queue *queue) WEFT_NONNULL(1);
  * Returns         as weft_queue_create(); -EINVAL also if the longest message is more than half the
  *                 capacity
  * Context         any
+ * Progress        blocking: system calls
  * Lifetime        weft_pipe_detach() frees the handle
  */
 WEFT_API WEFT_NODISCARD int weft_pipe_create(weft_pipe **pipe, const char *name,
@@ -279,6 +297,7 @@ WEFT_API WEFT_NODISCARD int weft_pipe_create(weft_pipe **pipe, const char *name,
  *
  * Returns         as weft_queue_open()
  * Context         any
+ * Progress        blocking: system calls
  * Lifetime        as for weft_pipe_create()
  */
 WEFT_API WEFT_NODISCARD int weft_pipe_open(weft_pipe **pipe, const char *name) WEFT_NONNULL(1, 2);
@@ -288,6 +307,7 @@ WEFT_API WEFT_NODISCARD int weft_pipe_open(weft_pipe **pipe, const char *name) W
  *
  * Returns         as weft_queue_attach()
  * Context         any
+ * Progress        blocking: system calls
  * Lifetime        as for weft_pipe_create()
  */
 WEFT_API WEFT_NODISCARD int weft_pipe_attach(weft_pipe **pipe, int fd) WEFT_NONNULL(1);
@@ -296,6 +316,7 @@ WEFT_API WEFT_NODISCARD int weft_pipe_attach(weft_pipe **pipe, int fd) WEFT_NONN
  * The descriptor of the pipe's memory: as weft_queue_fd().
  *
  * Context         any
+ * Progress        wait-free
  */
 WEFT_API int weft_pipe_fd(const weft_pipe *pipe) WEFT_NONNULL(1);
 
@@ -303,6 +324,7 @@ WEFT_API int weft_pipe_fd(const weft_pipe *pipe) WEFT_NONNULL(1);
  * Leave a pipe: as weft_queue_detach().
  *
  * Context         any; nobody uses the handle
+ * Progress        blocking: system calls
  */
 WEFT_API void weft_pipe_detach(weft_pipe *pipe);
 
@@ -310,6 +332,7 @@ WEFT_API void weft_pipe_detach(weft_pipe *pipe);
  * The length of the longest message that fits.
  *
  * Context         any
+ * Progress        wait-free
  */
 WEFT_API size_t weft_pipe_message_bytes(const weft_pipe *pipe) WEFT_NONNULL(1);
 
@@ -319,6 +342,7 @@ WEFT_API size_t weft_pipe_message_bytes(const weft_pipe *pipe) WEFT_NONNULL(1);
  * Returns         0; -EMSGSIZE longer than any that fits; otherwise as weft_queue_push()
  * Context         thread or fiber; may park
  * Order           happens-before its reception
+ * Progress        lock-free unless it waits
  */
 WEFT_API WEFT_NODISCARD int weft_pipe_send(weft_pipe *pipe, const void *message, size_t bytes,
                                            int64_t deadline) WEFT_NONNULL(1);
@@ -329,6 +353,8 @@ WEFT_API WEFT_NODISCARD int weft_pipe_send(weft_pipe *pipe, const void *message,
  * Returns         its length; -EMSGSIZE it is longer than `bytes` and stays where it is; otherwise
  *                 as weft_queue_pop()
  * Context         thread or fiber; may park
+ * Order           as weft_queue_pop()
+ * Progress        lock-free unless it waits
  */
 WEFT_API WEFT_NODISCARD ssize_t weft_pipe_receive(weft_pipe *pipe, void *buffer, size_t bytes,
                                                   int64_t deadline) WEFT_NONNULL(1);
@@ -338,6 +364,7 @@ WEFT_API WEFT_NODISCARD ssize_t weft_pipe_receive(weft_pipe *pipe, void *buffer,
  *
  * Returns         0; -EMSGSIZE; or as weft_queue_push()
  * Context         thread or fiber; may park
+ * Progress        lock-free unless it waits
  * Lifetime        item->data until weft_pipe_commit() or weft_pipe_abort()
  */
 WEFT_API WEFT_NODISCARD int weft_pipe_reserve(weft_pipe *pipe, weft_item *item, size_t bytes,
@@ -348,6 +375,8 @@ WEFT_API WEFT_NODISCARD int weft_pipe_reserve(weft_pipe *pipe, weft_item *item, 
  *
  * Returns         0; -EINVAL the item is not open, or `bytes` is more than was reserved
  * Context         any thread of the process that reserved it
+ * Order           happens-before its reception
+ * Progress        wait-free, but for waking a sleeper
  */
 WEFT_API int weft_pipe_commit(weft_pipe *pipe, weft_item *item, size_t bytes) WEFT_NONNULL(1, 2);
 
@@ -356,6 +385,7 @@ WEFT_API int weft_pipe_commit(weft_pipe *pipe, weft_item *item, size_t bytes) WE
  *
  * Returns         0; -EINVAL the item is not open
  * Context         as weft_pipe_commit()
+ * Progress        as weft_pipe_commit()
  */
 WEFT_API int weft_pipe_abort(weft_pipe *pipe, weft_item *item) WEFT_NONNULL(1, 2);
 
@@ -364,6 +394,8 @@ WEFT_API int weft_pipe_abort(weft_pipe *pipe, weft_item *item) WEFT_NONNULL(1, 2
  *
  * Returns         as weft_queue_take()
  * Context         thread or fiber; may park
+ * Order           as weft_queue_pop()
+ * Progress        lock-free unless it waits
  */
 WEFT_API WEFT_NODISCARD int weft_pipe_take(weft_pipe *pipe, weft_item *item, int64_t deadline)
     WEFT_NONNULL(1, 2);
@@ -373,6 +405,7 @@ WEFT_API WEFT_NODISCARD int weft_pipe_take(weft_pipe *pipe, weft_item *item, int
  *
  * Returns         0; -EINVAL
  * Context         any thread of the process that took it
+ * Progress        wait-free, but for waking sleepers
  */
 WEFT_API int weft_pipe_release(weft_pipe *pipe, weft_item *item) WEFT_NONNULL(1, 2);
 
@@ -381,6 +414,8 @@ WEFT_API int weft_pipe_release(weft_pipe *pipe, weft_item *item) WEFT_NONNULL(1,
  *
  * Returns         as weft_queue_join()
  * Context         thread or fiber; may park
+ * Order           as weft_queue_join()
+ * Progress        blocking
  */
 WEFT_API WEFT_NODISCARD int weft_pipe_join(weft_pipe *pipe, int64_t deadline) WEFT_NONNULL(1);
 
@@ -388,6 +423,7 @@ WEFT_API WEFT_NODISCARD int weft_pipe_join(weft_pipe *pipe, int64_t deadline) WE
  * End a pipe for all: as weft_queue_shutdown().
  *
  * Context         any
+ * Progress        lock-free
  */
 WEFT_API void weft_pipe_shutdown(weft_pipe *pipe) WEFT_NONNULL(1);
 

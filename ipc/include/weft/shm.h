@@ -19,9 +19,9 @@ typedef struct weft_shm weft_shm;
  * sealed and ends with its last user; memory with one stays until weft_shm_unlink().
  *
  * Returns         0; -EEXIST the name is taken; -EINVAL; -ENOMEM; -ENOSPC no room for shared
- *                 memory;
- *                 or what else the kernel says
+ *                 memory; or what else the kernel says
  * Context         any
+ * Progress        blocking: system calls
  * Lifetime        weft_shm_detach() frees the handle and unmaps the memory
  */
 WEFT_API WEFT_NODISCARD int weft_shm_create(weft_shm **shm, const char *name, size_t bytes)
@@ -33,6 +33,7 @@ WEFT_API WEFT_NODISCARD int weft_shm_create(weft_shm **shm, const char *name, si
  * Returns         0; -ENOENT; -EPROTO it is something else, damaged, or of another version; -EACCES
  *                 another user's; -ENOMEM, also when 64 processes are attached
  * Context         any
+ * Progress        blocking: system calls
  * Lifetime        as for weft_shm_create()
  */
 WEFT_API WEFT_NODISCARD int weft_shm_open(weft_shm **shm, const char *name) WEFT_NONNULL(1, 2);
@@ -42,6 +43,7 @@ WEFT_API WEFT_NODISCARD int weft_shm_open(weft_shm **shm, const char *name) WEFT
  *
  * Returns         as weft_shm_open(); -EPROTO also for memory that is not sealed against shrinking
  * Context         any
+ * Progress        blocking: system calls
  * Lifetime        as for weft_shm_create()
  */
 WEFT_API WEFT_NODISCARD int weft_shm_attach(weft_shm **shm, int fd) WEFT_NONNULL(1);
@@ -51,6 +53,7 @@ WEFT_API WEFT_NODISCARD int weft_shm_attach(weft_shm **shm, int fd) WEFT_NONNULL
  *
  * Returns         0; -EMSGSIZE it has another size; otherwise as weft_shm_open(), weft_shm_create()
  * Context         any
+ * Progress        blocking: system calls
  * Lifetime        as for weft_shm_create()
  */
 WEFT_API WEFT_NODISCARD int weft_shm_alloc(weft_shm **shm, const char *name, size_t bytes)
@@ -85,6 +88,7 @@ WEFT_API int weft_shm_fd(const weft_shm *shm) WEFT_NONNULL(1);
  * a dead process's.
  *
  * Context         any; nobody uses the memory in this process
+ * Progress        blocking: system calls
  */
 WEFT_API void weft_shm_detach(weft_shm *shm);
 
@@ -93,6 +97,7 @@ WEFT_API void weft_shm_detach(weft_shm *shm);
  *
  * Returns         0; -ENOENT; -EINVAL
  * Context         any
+ * Progress        blocking: system calls
  */
 WEFT_API WEFT_NODISCARD int weft_shm_unlink(const char *name) WEFT_NONNULL(1);
 
@@ -107,11 +112,11 @@ WEFT_API WEFT_NODISCARD int weft_shm_unlink(const char *name) WEFT_NONNULL(1);
  *
  * Returns         0; or what the kernel says
  * Context         any; once for the process
+ * Progress        blocking: system calls
  */
 WEFT_API WEFT_NODISCARD int weft_shm_catch_truncation(void);
 
-/* ---- what lies around --------------------------------------------------------------------------
- * */
+/* ---- what lies around ------------------------------------------------------------------------ */
 
 #define WEFT_SHM_MEMBERS 64
 
@@ -140,6 +145,7 @@ typedef struct weft_shm_info {
  * Returns         0; -ENOENT; -EINVAL; -EPROTO it is not ours, damaged, or of another version;
  *                 -EACCES
  * Context         any
+ * Progress        blocking: system calls
  */
 WEFT_API WEFT_NODISCARD int weft_shm_inspect(const char *name, weft_shm_info *info)
     WEFT_NONNULL(1, 2);
@@ -149,6 +155,7 @@ WEFT_API WEFT_NODISCARD int weft_shm_inspect(const char *name, weft_shm_info *in
  *
  * Returns         what it answered last; or what the kernel says
  * Context         any
+ * Progress        blocking: system calls
  */
 WEFT_API int weft_shm_list(int (*visit)(const char *name, void *arg), void *arg) WEFT_NONNULL(1);
 
@@ -160,6 +167,7 @@ WEFT_API int weft_shm_list(int (*visit)(const char *name, void *arg), void *arg)
  * Returns         0 removed; -EBUSY it is in use, or nobody can say; otherwise as
  *                 weft_shm_inspect()
  * Context         any
+ * Progress        blocking: system calls
  */
 WEFT_API WEFT_NODISCARD int weft_shm_remove_dead(const char *name, int idle_too) WEFT_NONNULL(1);
 

@@ -63,14 +63,14 @@ typedef struct weft_shm_value {
     uint64_t value_;
 } weft_shm_value;
 
-/* ---- mutex ------------------------------------------------------------------------------------
- * */
+/* ---- mutex ----------------------------------------------------------------------------------- */
 
 /**
  * Make an unlocked mutex.
  *
  * Returns         0; -EINVAL it does not lie in shared memory of weft
  * Context         any; nobody uses it yet
+ * Progress        wait-free
  */
 WEFT_API WEFT_NODISCARD int weft_shm_mutex_init(weft_shm_mutex *mutex) WEFT_NONNULL(1);
 
@@ -79,9 +79,11 @@ WEFT_API WEFT_NODISCARD int weft_shm_mutex_init(weft_shm_mutex *mutex) WEFT_NONN
  *
  * Returns         0; -EOWNERDEAD locked, but its last holder died with it: see above;
  *                 -ENOTRECOVERABLE not locked, what it guards was lost; -EAGAIN held by somebody,
- *                 with WEFT_POLL; -ETIMEDOUT; -ECANCELED; -EINVAL
+ *                 with WEFT_POLL; -ETIMEDOUT; -ECANCELED; -EINVAL; -ENOMEM no place for this
+ *                 process among those attached
  * Context         thread or fiber; may park
  * Order           the previous unlock happens-before the return, and what a dead holder had done
+ * Progress        lock-free unless it waits
  */
 WEFT_API WEFT_NODISCARD int weft_shm_mutex_lock(weft_shm_mutex *mutex, int64_t deadline)
     WEFT_NONNULL(1);
@@ -92,6 +94,8 @@ WEFT_API WEFT_NODISCARD int weft_shm_mutex_lock(weft_shm_mutex *mutex, int64_t d
  * @param repair   called with the lock held; 0: all is well again; otherwise the mutex is lost
  * Returns         0; -ENOTRECOVERABLE it was lost, or is now; otherwise as weft_shm_mutex_lock()
  * Context         thread or fiber; may park
+ * Order           as weft_shm_mutex_lock()
+ * Progress        as weft_shm_mutex_lock(), and what `repair` does
  */
 WEFT_API WEFT_NODISCARD int weft_shm_mutex_lock_repair(weft_shm_mutex *mutex,
                                                        int (*repair)(void *arg), void *arg,
@@ -102,6 +106,7 @@ WEFT_API WEFT_NODISCARD int weft_shm_mutex_lock_repair(weft_shm_mutex *mutex,
  *
  * Returns         0; -EPERM this process does not hold it; -EINVAL
  * Context         any thread of the holding process
+ * Progress        wait-free
  */
 WEFT_API int weft_shm_mutex_repaired(weft_shm_mutex *mutex) WEFT_NONNULL(1);
 
@@ -115,14 +120,14 @@ WEFT_API int weft_shm_mutex_repaired(weft_shm_mutex *mutex) WEFT_NONNULL(1);
  */
 WEFT_API int weft_shm_mutex_unlock(weft_shm_mutex *mutex) WEFT_NONNULL(1);
 
-/* ---- recursive lock ----------------------------------------------------------------------------
- * */
+/* ---- recursive lock -------------------------------------------------------------------------- */
 
 /**
  * Make an unlocked recursive lock.
  *
  * Returns         0; -EINVAL
  * Context         any; nobody uses it yet
+ * Progress        wait-free
  */
 WEFT_API WEFT_NODISCARD int weft_shm_rlock_init(weft_shm_rlock *lock) WEFT_NONNULL(1);
 
@@ -131,6 +136,8 @@ WEFT_API WEFT_NODISCARD int weft_shm_rlock_init(weft_shm_rlock *lock) WEFT_NONNU
  *
  * Returns         as weft_shm_mutex_lock(); after -EOWNERDEAD call weft_shm_rlock_repaired()
  * Context         thread or fiber; may park
+ * Order           as weft_shm_mutex_lock()
+ * Progress        as weft_shm_mutex_lock()
  */
 WEFT_API WEFT_NODISCARD int weft_shm_rlock_lock(weft_shm_rlock *lock, int64_t deadline)
     WEFT_NONNULL(1);
@@ -140,6 +147,7 @@ WEFT_API WEFT_NODISCARD int weft_shm_rlock_lock(weft_shm_rlock *lock, int64_t de
  *
  * Returns         as weft_shm_mutex_repaired()
  * Context         the holder
+ * Progress        wait-free
  */
 WEFT_API int weft_shm_rlock_repaired(weft_shm_rlock *lock) WEFT_NONNULL(1);
 
@@ -148,17 +156,19 @@ WEFT_API int weft_shm_rlock_repaired(weft_shm_rlock *lock) WEFT_NONNULL(1);
  *
  * Returns         0; -EPERM this thread or fiber does not hold it; -EINVAL
  * Context         the holder
+ * Order           as weft_shm_mutex_unlock()
+ * Progress        as weft_shm_mutex_unlock()
  */
 WEFT_API int weft_shm_rlock_unlock(weft_shm_rlock *lock) WEFT_NONNULL(1);
 
-/* ---- semaphore ---------------------------------------------------------------------------------
- * */
+/* ---- semaphore ------------------------------------------------------------------------------- */
 
 /**
  * Make a semaphore of `value` units, that will never have more than `limit`; 0: no limit.
  *
  * Returns         0; -EINVAL
  * Context         any; nobody uses it yet
+ * Progress        wait-free
  */
 WEFT_API WEFT_NODISCARD int weft_shm_semaphore_init(weft_shm_semaphore *semaphore, uint32_t value,
                                                     uint32_t limit) WEFT_NONNULL(1);
@@ -169,6 +179,7 @@ WEFT_API WEFT_NODISCARD int weft_shm_semaphore_init(weft_shm_semaphore *semaphor
  * Returns         0; -EAGAIN there is none, with WEFT_POLL; -ETIMEDOUT; -ECANCELED; -EINVAL
  * Context         thread or fiber; may park
  * Order           a release happens-before the acquisition of its unit
+ * Progress        lock-free unless it waits
  */
 WEFT_API WEFT_NODISCARD int weft_shm_semaphore_acquire(weft_shm_semaphore *semaphore,
                                                        int64_t deadline) WEFT_NONNULL(1);
@@ -178,6 +189,8 @@ WEFT_API WEFT_NODISCARD int weft_shm_semaphore_acquire(weft_shm_semaphore *semap
  *
  * Returns         0; -EOVERFLOW there would be more than the limit, none was added; -EINVAL
  * Context         any
+ * Order           happens-before the acquisition of its units
+ * Progress        lock-free, but for waking sleepers
  */
 WEFT_API int weft_shm_semaphore_release(weft_shm_semaphore *semaphore, uint32_t units)
     WEFT_NONNULL(1);
@@ -186,17 +199,18 @@ WEFT_API int weft_shm_semaphore_release(weft_shm_semaphore *semaphore, uint32_t 
  * How many units there are, as a snapshot.
  *
  * Context         any
+ * Progress        wait-free
  */
 WEFT_API uint32_t weft_shm_semaphore_value(const weft_shm_semaphore *semaphore) WEFT_NONNULL(1);
 
-/* ---- event -------------------------------------------------------------------------------------
- * */
+/* ---- event ----------------------------------------------------------------------------------- */
 
 /**
  * Make an event that is not set.
  *
  * Returns         0; -EINVAL
  * Context         any; nobody uses it yet
+ * Progress        wait-free
  */
 WEFT_API WEFT_NODISCARD int weft_shm_event_init(weft_shm_event *event) WEFT_NONNULL(1);
 
@@ -206,6 +220,7 @@ WEFT_API WEFT_NODISCARD int weft_shm_event_init(weft_shm_event *event) WEFT_NONN
  * Returns         0; -EINVAL
  * Context         any
  * Order           happens-before the return of the waits that see it
+ * Progress        wait-free, but for waking sleepers
  */
 WEFT_API int weft_shm_event_set(weft_shm_event *event) WEFT_NONNULL(1);
 
@@ -214,6 +229,7 @@ WEFT_API int weft_shm_event_set(weft_shm_event *event) WEFT_NONNULL(1);
  *
  * Returns         0; -EINVAL
  * Context         any
+ * Progress        wait-free
  */
 WEFT_API int weft_shm_event_clear(weft_shm_event *event) WEFT_NONNULL(1);
 
@@ -222,18 +238,20 @@ WEFT_API int weft_shm_event_clear(weft_shm_event *event) WEFT_NONNULL(1);
  *
  * Returns         0; -EAGAIN not set, with WEFT_POLL; -ETIMEDOUT; -ECANCELED; -EINVAL
  * Context         thread or fiber; may park
+ * Order           the set that it sees happens-before a return of 0
+ * Progress        wait-free unless it waits
  */
 WEFT_API WEFT_NODISCARD int weft_shm_event_wait(weft_shm_event *event, int64_t deadline)
     WEFT_NONNULL(1);
 
-/* ---- condition ---------------------------------------------------------------------------------
- * */
+/* ---- condition ------------------------------------------------------------------------------- */
 
 /**
  * Make a condition.
  *
  * Returns         0; -EINVAL
  * Context         any; nobody uses it yet
+ * Progress        wait-free
  */
 WEFT_API WEFT_NODISCARD int weft_shm_cond_init(weft_shm_cond *cond) WEFT_NONNULL(1);
 
@@ -245,6 +263,8 @@ WEFT_API WEFT_NODISCARD int weft_shm_cond_init(weft_shm_cond *cond) WEFT_NONNULL
  *                 -EOWNERDEAD and -ENOTRECOVERABLE as weft_shm_mutex_lock(); -EPERM this process
  *                 does not hold the mutex; -EINVAL
  * Context         thread or fiber; parks
+ * Order           that of unlock and lock; a notification by itself orders nothing
+ * Progress        blocking
  */
 WEFT_API WEFT_NODISCARD int weft_shm_cond_wait(weft_shm_cond *cond, weft_shm_mutex *mutex,
                                                int64_t deadline) WEFT_NONNULL(1, 2);
@@ -254,17 +274,18 @@ WEFT_API WEFT_NODISCARD int weft_shm_cond_wait(weft_shm_cond *cond, weft_shm_mut
  *
  * Returns         0; -EINVAL
  * Context         any, with the mutex held or not
+ * Progress        wait-free, but for waking sleepers
  */
 WEFT_API int weft_shm_cond_notify(weft_shm_cond *cond, int count) WEFT_NONNULL(1);
 
-/* ---- barrier -----------------------------------------------------------------------------------
- * */
+/* ---- barrier --------------------------------------------------------------------------------- */
 
 /**
  * Make a barrier for so many parties, at most 65535.
  *
  * Returns         0; -EINVAL
  * Context         any; nobody uses it yet
+ * Progress        wait-free
  */
 WEFT_API WEFT_NODISCARD int weft_shm_barrier_init(weft_shm_barrier *barrier, uint32_t parties)
     WEFT_NONNULL(1);
@@ -273,11 +294,11 @@ WEFT_API WEFT_NODISCARD int weft_shm_barrier_init(weft_shm_barrier *barrier, uin
  * Arrive, and wait for the others of this round.
  *
  * Returns         0 … parties - 1, the order of arrival; -EOWNERDEAD a process attached to the
- *                 memory
- *                 died meanwhile, and the barrier is broken; -EPIPE it is broken; -ETIMEDOUT and
- *                 -ECANCELED, which break it; -EINVAL
+ *                 memory died meanwhile, and the barrier is broken; -EPIPE it is broken; -EAGAIN
+ *                 (with WEFT_POLL), -ETIMEDOUT and -ECANCELED, which break it; -EINVAL
  * Context         thread or fiber; may park
  * Order           all arrivals of a round happen-before all returns
+ * Progress        blocking
  */
 WEFT_API WEFT_NODISCARD int weft_shm_barrier_wait(weft_shm_barrier *barrier, int64_t deadline)
     WEFT_NONNULL(1);
@@ -287,6 +308,7 @@ WEFT_API WEFT_NODISCARD int weft_shm_barrier_wait(weft_shm_barrier *barrier, int
  *
  * Returns         0; -EINVAL
  * Context         any
+ * Progress        lock-free, but for waking sleepers
  */
 WEFT_API int weft_shm_barrier_abort(weft_shm_barrier *barrier) WEFT_NONNULL(1);
 
@@ -295,11 +317,11 @@ WEFT_API int weft_shm_barrier_abort(weft_shm_barrier *barrier) WEFT_NONNULL(1);
  *
  * Returns         0; -EINVAL
  * Context         any
+ * Progress        lock-free, but for waking sleepers
  */
 WEFT_API int weft_shm_barrier_reset(weft_shm_barrier *barrier) WEFT_NONNULL(1);
 
-/* ---- value -------------------------------------------------------------------------------------
- * */
+/* ---- value ----------------------------------------------------------------------------------- */
 
 /**
  * Read an atomic number.
@@ -324,6 +346,7 @@ WEFT_API void weft_shm_value_store(weft_shm_value *value, uint64_t number) WEFT_
  *
  * Returns         what it was before
  * Context         any
+ * Order           both as load and as store
  * Progress        wait-free
  */
 WEFT_API uint64_t weft_shm_value_add(weft_shm_value *value, uint64_t number) WEFT_NONNULL(1);
@@ -333,6 +356,7 @@ WEFT_API uint64_t weft_shm_value_add(weft_shm_value *value, uint64_t number) WEF
  *
  * Returns         1 written, 0 not
  * Context         any
+ * Order           both, if it is written; otherwise as a load
  * Progress        wait-free
  */
 WEFT_API int weft_shm_value_swap(weft_shm_value *value, uint64_t *expected, uint64_t number)

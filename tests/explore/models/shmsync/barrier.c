@@ -28,8 +28,7 @@ static void note(int rc)
     result[explore_self()] = rc;
 }
 
-/* ---- all come ---------------------------------------------------------------------------------
- * */
+/* ---- all come -------------------------------------------------------------------------------- */
 
 static void write_and_read(unsigned round)
 {
@@ -77,8 +76,7 @@ EXPLORE_MODEL(barrier_three) = {.name = "barrier.three",
                                 .preemptions = 1,
                                 .stale = 1};
 
-/* ---- more rounds than one has looked at -------------------------------------------------------
- * */
+/* ---- more rounds than one has looked at ------------------------------------------------------ */
 
 static void come_once(void)
 {
@@ -92,8 +90,7 @@ EXPLORE_MODEL(barrier_late) = {.name = "barrier.late",
                                .preemptions = 1,
                                .stale = 0};
 
-/* ---- it breaks --------------------------------------------------------------------------------
- * */
+/* ---- it breaks ------------------------------------------------------------------------------- */
 
 static void come(void)
 {

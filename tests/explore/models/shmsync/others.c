@@ -12,8 +12,7 @@ static void prepare(void)
     world_prepare(2);
 }
 
-/* ---- condition --------------------------------------------------------------------------------
- * */
+/* ---- condition ------------------------------------------------------------------------------- */
 
 static void lock(void)
 {
@@ -78,8 +77,7 @@ EXPLORE_MODEL(condition_all) = {.name = "condition.all",
                                 .preemptions = 1,
                                 .stale = 1};
 
-/* ---- semaphore --------------------------------------------------------------------------------
- * */
+/* ---- semaphore ------------------------------------------------------------------------------- */
 
 static void acquire_and_read(void)
 {
@@ -112,8 +110,7 @@ EXPLORE_MODEL(semaphore_two) = {
     .preemptions = 2,
     .stale = 1};
 
-/* ---- event ------------------------------------------------------------------------------------
- * */
+/* ---- event ----------------------------------------------------------------------------------- */
 
 static void await_and_read(void)
 {
@@ -133,8 +130,7 @@ EXPLORE_MODEL(event_two) = {.name = "event.two",
                             .preemptions = 2,
                             .stale = 2};
 
-/* ---- value ------------------------------------------------------------------------------------
- * */
+/* ---- value ----------------------------------------------------------------------------------- */
 
 static void write_and_store(void)
 {
@@ -185,8 +181,7 @@ VALUE(value_store, "store", write_and_store, load_and_read);
 VALUE(value_add, "add", write_and_add, add_and_read);
 VALUE(value_swap, "swap", write_and_swap, swap_and_read);
 
-/* ---- recursive lock ---------------------------------------------------------------------------
- * */
+/* ---- recursive lock -------------------------------------------------------------------------- */
 
 static void add_within(void)
 {

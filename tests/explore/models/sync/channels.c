@@ -224,8 +224,8 @@ EXPLORE_MODEL(select_meet) = {.name = "select.meet",
                               .preemptions = 2,
                               .stale = 1};
 
-/* Two that come for it at the same time, one on each channel, and whoever is left meets the rest.
- * */
+/* Two that come for it at the same time, one on each channel, and whoever is left meets the
+ * rest. */
 static void select_forth_or_pop(void)
 {
     if (select_both(one, two, WEFT_FOREVER) == 0)

@@ -67,8 +67,8 @@ void weft__wake(weft__waiter *waiter)
     weft__hook_park_wake(woken, 1);
 }
 
-/* The C library's, which waitq.c calls for want of anything better: the explorer decides who runs.
- * */
+/* The C library's, which waitq.c calls for want of anything better: the explorer decides who
+ * runs. */
 int sched_yield(void)
 {
     return 0;
