@@ -192,12 +192,15 @@ WEFT_END_DECLS
  *
  * WEFT_TASK_DECLARE and WEFT_TASK_DEFINE are its two halves, for headers and mutual recursion. */
 
-/* Number of (type, name) pairs behind a name: WEFT__ARITY(fib, int, n) is 1. */
-#define WEFT__ARITY(...) WEFT__ARITY_(__VA_ARGS__, 6, ., 5, ., 4, ., 3, ., 2, ., 1, ., 0, )
-#define WEFT__ARITY_(x, a, b, c, d, e, f, g, h, i, j, k, l, n, ...) n
-/* N when something follows the name, 1 when it stands alone; up to twelve things. */
-#define WEFT__MANY(...) WEFT__MANY_(__VA_ARGS__, N, N, N, N, N, N, N, N, N, N, N, N, 1, )
-#define WEFT__MANY_(x, a, b, c, d, e, f, g, h, i, j, k, l, n, ...) n
+/* Number of (type, name) pairs behind a name: WEFT__ARITY(fib, int, n) is 1. X where they are no
+ * pairs, or seven or eight of them. */
+#define WEFT__ARITY(...)                                                                           \
+    WEFT__ARITY_(__VA_ARGS__, X, X, X, X, 6, X, 5, X, 4, X, 3, X, 2, X, 1, X, 0, )
+#define WEFT__ARITY_(x, a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, n, ...) n
+/* N when something follows the name, 1 when it stands alone; up to sixteen things. */
+#define WEFT__MANY(...)                                                                            \
+    WEFT__MANY_(__VA_ARGS__, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, 1, )
+#define WEFT__MANY_(x, a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, n, ...) n
 
 #define WEFT__MAP0(f, sep, none, name) none
 #define WEFT__MAP1(f, sep, none, name, t, a) f(t, a)
@@ -206,6 +209,8 @@ WEFT_END_DECLS
 #define WEFT__MAP4(f, sep, none, name, t, a, ...) f(t, a) sep() WEFT__MAP3(f, sep, , , __VA_ARGS__)
 #define WEFT__MAP5(f, sep, none, name, t, a, ...) f(t, a) sep() WEFT__MAP4(f, sep, , , __VA_ARGS__)
 #define WEFT__MAP6(f, sep, none, name, t, a, ...) f(t, a) sep() WEFT__MAP5(f, sep, , , __VA_ARGS__)
+/* A mistake: one message, and as few others as can be. */
+#define WEFT__MAPX(f, sep, none, ...) f##_WRONG
 #define WEFT__COMMA() ,
 #define WEFT__NOTHING()
 #define WEFT__PARAM(t, a) t a
@@ -213,6 +218,18 @@ WEFT_END_DECLS
 #define WEFT__FIELD(t, a) t a;
 #define WEFT__STORE(t, a) weft__t->args.a = a;
 #define WEFT__LOAD(t, a) weft__t->args.a
+#define WEFT__PARAM_WRONG void
+#define WEFT__MORE_WRONG
+#define WEFT__FIELD_WRONG                                                                          \
+    WEFT__ASSERT(0, "the arguments of a task are pairs of a type and a name, six at most");        \
+    char none_;
+#define WEFT__STORE_WRONG
+#define WEFT__LOAD_WRONG
+#ifdef __cplusplus
+#define WEFT__ASSERT(condition, message) static_assert(condition, message)
+#else
+#define WEFT__ASSERT(condition, message) _Static_assert(condition, message)
+#endif
 
 #define WEFT__EACH(...) WEFT__CAT(WEFT__MAP, WEFT__ARITY(__VA_ARGS__))
 #define WEFT__PARAMS(...) WEFT__EACH(__VA_ARGS__)(WEFT__PARAM, WEFT__COMMA, void, __VA_ARGS__)
@@ -296,15 +313,16 @@ WEFT_END_DECLS
         if (weft__s->pending)                                                                      \
             (void)name##_join(weft__s->task);                                                      \
     }                                                                                              \
-    WEFT__INLINE name##_future name##_submit(weft_executor *weft__e, const weft_site *weft__s,     \
-                                             name##_args weft__a)                                  \
+    WEFT_NODISCARD WEFT__INLINE name##_future name##_submit(                                       \
+        weft_executor *weft__e, const weft_site *weft__s, name##_args weft__a)                     \
     {                                                                                              \
         name##_future weft__f;                                                                     \
         weft__f.h = weft_future_submit(weft__e, weft__s, &weft__a);                                \
         return weft__f;                                                                            \
     }                                                                                              \
-    WEFT__INLINE name##_future name##_then(weft_executor *weft__e, weft_future *weft__h,           \
-                                           const weft_site *weft__s, name##_args weft__a)          \
+    WEFT_NODISCARD WEFT__INLINE name##_future name##_then(                                         \
+        weft_executor *weft__e, weft_future *weft__h, const weft_site *weft__s,                    \
+        name##_args weft__a)                                                                       \
     {                                                                                              \
         name##_future weft__f;                                                                     \
         weft__f.h = weft_future_then(weft__e, weft__h, weft__s, &weft__a);                         \
@@ -377,7 +395,7 @@ WEFT_END_DECLS
  * Order           the task happens-before the return
  * Progress        blocking if stolen, otherwise that of the task
  */
-#define weft_join(var) (var##_scope_.pending = 0, var##_join_(&var))
+#define weft_join(var) (var##_spawned_here_.pending = 0, var##_join_(&var))
 
 #define WEFT__SPAWN1(var, name)                                                                    \
     WEFT__SPAWN_VAR(var, name);                                                                    \
@@ -388,6 +406,6 @@ WEFT_END_DECLS
 #define WEFT__SPAWN_VAR(var, name)                                                                 \
     name##_task var;                                                                               \
     __typeof__(&name##_join) const var##_join_ __attribute__((unused)) = name##_join;              \
-    name##_scope var##_scope_ __attribute__((unused, cleanup(name##_leave))) = {&var, 1}
+    name##_scope var##_spawned_here_ __attribute__((unused, cleanup(name##_leave))) = {&var, 1}
 
 #endif
