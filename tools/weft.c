@@ -51,11 +51,16 @@ static int unknown_command(const char *name)
     return EXIT_USAGE;
 }
 
+static int is_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 static int help_main(const char *name)
 {
     const struct command *command = name != NULL ? find_command(name) : NULL;
 
-    if (name == NULL)
+    if (name == NULL || is_help(name) || strcmp(name, "help") == 0)
         return print_usage(stdout);
     if (command == NULL)
         return unknown_command(name);
@@ -63,14 +68,26 @@ static int help_main(const char *name)
     return EXIT_OK;
 }
 
+/* Whoever asks for help wants no more than that, wherever he writes it. */
+static int run_command(const char *name, int count, char **arguments)
+{
+    const struct command *command = find_command(name);
+
+    if (command == NULL)
+        return unknown_command(name);
+    for (int i = 1; i < count; i++)
+        if (is_help(arguments[i]))
+            return help_main(name);
+    return command->main(count, arguments);
+}
+
 static int run(int count, char **arguments)
 {
     const char *name = count > 1 ? arguments[1] : NULL;
-    const struct command *command;
 
     if (name == NULL)
         return print_usage(stderr);
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+    if (is_help(name))
         return print_usage(stdout);
     if (strcmp(name, "--version") == 0) {
         printf("weft %s\n", weft_version());
@@ -78,8 +95,7 @@ static int run(int count, char **arguments)
     }
     if (strcmp(name, "help") == 0)
         return help_main(arguments[2]);
-    command = find_command(name);
-    return command != NULL ? command->main(count - 1, arguments + 1) : unknown_command(name);
+    return run_command(name, count - 1, arguments + 1);
 }
 
 int main(int count, char **arguments)

@@ -90,6 +90,9 @@ class Shm(unittest.TestCase):
         done = run("stat", "/there-is-none")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("/there-is-none: No such file", done.stderr)
+        done = run("stat", "no-slash")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("begins with /", done.stderr)
 
     def test_in_use(self):
         name = self.make("used", segment([(2, *own_identity())]))

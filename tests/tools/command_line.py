@@ -44,13 +44,15 @@ def variable(facts, name):
 
 class CommandLine(unittest.TestCase):
     def test_help(self):
-        for arguments in (["--help"], ["-h"], ["help"]):
+        for arguments in (["--help"], ["-h"], ["help"], ["help", "--help"], ["help", "help"]):
             done = run(*arguments)
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertIn("usage: weft COMMAND", done.stdout)
             self.assertIn("info ", done.stdout)
         self.assertEqual(run("help", "info").stdout, run("info", "--help").stdout)
         self.assertIn("--json", run("help", "info").stdout)
+        for arguments in (["shm", "-h"], ["shm", "ls", "--help"], ["shm", "gc", "--idle", "-h"]):
+            self.assertEqual(run(*arguments).stdout, run("help", "shm").stdout)
 
     def test_version(self):
         self.assertRegex(run("--version").stdout, r"\Aweft \d+\.\d+\.\d+\n\Z")

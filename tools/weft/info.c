@@ -302,16 +302,12 @@ int info_main(int count, char **arguments)
     int rc;
 
     for (int i = 1; i < count; i++) {
-        if (strcmp(arguments[i], "--json") == 0) {
-            json = true;
-        } else if (strcmp(arguments[i], "--help") == 0) {
-            fputs(info_help, stdout);
-            return EXIT_OK;
-        } else {
+        if (strcmp(arguments[i], "--json") != 0) {
             fprintf(stderr, "weft info: there is no option '%s'; see weft help info\n",
                     arguments[i]);
             return EXIT_USAGE;
         }
+        json = true;
     }
     rc = weft_system_info(&info);
     if (rc != 0) {

@@ -36,9 +36,12 @@ static int usage(const char *problem, const char *what)
 
 static int complain(const char *name, int rc)
 {
-    fprintf(stderr, "weft shm: %s: %s\n", name,
-            rc == -EPROTO ? "not a segment of this version of weft, or damaged"
-                          : weft_strerror(rc));
+    const char *why = weft_strerror(rc);
+    if (rc == -EPROTO)
+        why = "not a segment of this version of weft, or damaged";
+    else if (rc == -EINVAL)
+        why = "a name begins with /, and holds no other one";
+    fprintf(stderr, "weft shm: %s: %s\n", name, why);
     return EXIT_FAILED;
 }
 
@@ -181,10 +184,6 @@ int shm_main(int count, char **arguments)
     const char *what = count > 1 ? arguments[1] : NULL;
     if (what == NULL)
         return usage("say what to do: ls, stat or gc", "");
-    if (strcmp(what, "--help") == 0 || strcmp(what, "-h") == 0) {
-        fputs(shm_help, stdout);
-        return EXIT_OK;
-    }
     if (strcmp(what, "ls") == 0)
         return count == 2 ? list() : usage("ls takes no argument, not ", arguments[2]);
     if (strcmp(what, "stat") == 0)
