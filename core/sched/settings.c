@@ -16,18 +16,13 @@
  * WEFT_NUM_WORKERS=auto:env asks for it: they are often inherited from a script that meant another
  * program, and what a batch system really grants is in the affinity mask.
  *
- * Everything is decided without a word by weft__settings_inspect(), which `weft info` shares;
- * weft__settings_resolve() speaks. Lines go out by one write(2) each, from a small buffer: a
- * runtime may be created on a fiber whose stack has no room for stdio. */
+ * Everything is decided without a word, for `weft info` as well; settings_say.c speaks. */
 #include "sched/settings.h"
 
 #include "debug/check.h"
 #include "sched/reactor.h"
 
-#include <weft/atomic.h>
-
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -585,98 +580,4 @@ int weft__settings_inspect(const weft_config *config, const char *root, struct w
     resolve_io(&r);
     resolve_display(&r);
     return 0;
-}
-
-/* Answers true to the first caller only. Relaxed: the counter orders nothing, it only counts. */
-static bool first_time(unsigned *times)
-{
-    return weft__load_relaxed(times) == 0 && weft__fetch_add_relaxed(times, 1) == 0;
-}
-
-static void say(const char *text, size_t bytes, int length)
-{
-    size_t size = length < 0 ? 0 : (size_t)length < bytes ? (size_t)length : bytes - 1;
-    ssize_t written = write(STDERR_FILENO, text, size);
-    (void)written; /* There is nobody left to tell. */
-}
-
-/* Warns about each bad variable, the first time it is met. */
-static WEFT__NOINLINE void warn(const struct weft__environment *environment)
-{
-    static unsigned warned[WEFT__VARIABLES];
-    char line[320];
-
-    for (int i = 0; i < WEFT__VARIABLES; i++) {
-        const struct weft__verdict *verdict = &environment->verdict[i];
-        if (verdict->bad && first_time(&warned[i]))
-            say(line, sizeof(line),
-                snprintf(line, sizeof(line), "weft: %s='%.96s': %s\n", weft__variable_name[i],
-                         verdict->value, verdict->text));
-    }
-}
-
-/* Lists what holds, in the form of OMP_DISPLAY_ENV. */
-static WEFT__NOINLINE void display(const struct weft__settings *s)
-{
-    static const char *const kinds[] = {
-        "cores", "threads", "ll_caches", "numa_domains", "sockets",
-    };
-    static unsigned displayed;
-    char text[1024], count[24] = "";
-    bool hang = s->hang == WEFT_HANG_EXIT, migrate = s->checks & WEFT__CHECK_MIGRATE;
-    const char *checks = hang && migrate ? "hang,migrate"
-                         : hang          ? "hang"
-                         : migrate       ? "migrate"
-                                         : "";
-
-    if (!first_time(&displayed))
-        return;
-    if (s->places.count_max != 0)
-        snprintf(count, sizeof(count), "(%u)", s->places.count_max);
-    say(text, sizeof(text),
-        snprintf(text, sizeof(text),
-                 "WEFT DISPLAY ENVIRONMENT BEGIN\n"
-                 "  WEFT_VERSION = '%d.%d.%d'\n"
-                 "  WEFT_NUM_WORKERS = '%u' (%s)\n"
-                 "  WEFT_STACK_SIZE = '%zuK'\n"
-                 "  WEFT_WAIT_POLICY = '%s'\n"
-                 "  WEFT_SPIN_US = '%.6g'\n"
-                 "  WEFT_PROC_BIND = '%s'\n"
-                 "  WEFT_PLACES = '%.400s%s'\n"
-                 "  WEFT_CHECK = '%s%s%s'\n"
-                 "  WEFT_DUMP_SIGNAL = '%s'\n"
-                 "  WEFT_IO = '%s'\n"
-                 "WEFT DISPLAY ENVIRONMENT END\n",
-                 WEFT_VERSION_MAJOR, WEFT_VERSION_MINOR, WEFT_VERSION_PATCH, s->workers,
-                 s->workers_why, s->stack_bytes >> 10, weft__wait_policy_name(s->wait),
-                 s->spin_ns == WEFT_FOREVER ? HUGE_VAL : (double)s->spin_ns / 1e3,
-                 s->bind_primary ? "primary" : weft__proc_bind_name(s->bind),
-                 s->places.kind == WEFT__PLACES_LIST ? s->places.list : kinds[s->places.kind],
-                 count, s->report_overflow ? "stack" : "",
-                 s->report_overflow && checks[0] != '\0' ? "," : "", checks,
-                 s->dump_signal != 0 ? sigabbrev_np(s->dump_signal) : "",
-                 s->is_uring ? "uring" : "epoll"));
-}
-
-int weft__settings_resolve(const weft_config *config, struct weft__settings *out)
-{
-    struct weft__environment environment;
-    int rc = weft__settings_inspect(config, "", out, &environment);
-
-    if (rc != 0)
-        return rc;
-    warn(&environment);
-    if (environment.display)
-        display(out);
-    return 0;
-}
-
-const char *weft__wait_policy_name(weft_wait_policy wait)
-{
-    return wait == WEFT_WAIT_PASSIVE ? "passive" : wait == WEFT_WAIT_ACTIVE ? "active" : "adaptive";
-}
-
-const char *weft__proc_bind_name(weft_proc_bind bind)
-{
-    return bind == WEFT_BIND_CLOSE ? "close" : bind == WEFT_BIND_SPREAD ? "spread" : "false";
 }
