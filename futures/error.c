@@ -8,6 +8,7 @@
 
 #include <weft/atomic.h>
 
+#include "fiber/scope.h"
 #include "hooks.h"
 
 #include <errno.h>
@@ -27,14 +28,6 @@ static weft__error *object_of(uintptr_t error)
     return (weft__error *)error;
 }
 
-/* -EINVAL for what is no error, and either sign of what is. */
-static int checked(int code)
-{
-    if (code == 0 || code == INT32_MIN)
-        return -EINVAL;
-    return code < 0 ? code : -code;
-}
-
 uintptr_t weft__error_new(int code, const weft_site *site, const char *format, va_list values)
 {
     va_list again;
@@ -44,7 +37,7 @@ uintptr_t weft__error_new(int code, const weft_site *site, const char *format, v
     weft__error *error = weft__hook_alloc(sizeof *error + bytes);
     if (error != NULL) {
         *error = (weft__error){.users = 1,
-                               .code = checked(code),
+                               .code = weft__failure_code(code),
                                .line = site->line,
                                .task = site->type->name,
                                .file = site->file};
@@ -53,7 +46,7 @@ uintptr_t weft__error_new(int code, const weft_site *site, const char *format, v
             (void)vsnprintf(error->message, bytes, format, again);
     }
     va_end(again);
-    return error != NULL ? (uintptr_t)error : WEFT__ERROR_CODE(checked(code));
+    return error != NULL ? (uintptr_t)error : WEFT__ERROR_CODE(weft__failure_code(code));
 }
 
 uintptr_t weft__error_share(uintptr_t error)

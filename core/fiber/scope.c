@@ -135,11 +135,18 @@ void weft_cancel_scope(weft_scope *scope)
     }
 }
 
+int weft__failure_code(int code)
+{
+    if (code == 0 || code == INT32_MIN)
+        return -EINVAL;
+    return code < 0 ? code : -code;
+}
+
 void weft_fail_scope(weft_scope *scope, int code)
 {
     int none = 0;
     /* relaxed: read once all fibers have ended */
-    (void)weft__cas_relaxed(&scope->failure_, &none, code);
+    (void)weft__cas_relaxed(&scope->failure_, &none, weft__failure_code(code));
     weft_cancel_scope(scope);
 }
 

@@ -14,6 +14,9 @@ void weft__fiber_withdraw(weft__fiber *fiber);
 /* Whether a scope that the fiber is in, up to the innermost shield, is cancelled. */
 int weft__fiber_is_cancelled(const weft__fiber *fiber);
 
+/* A negative errno: of either sign of one; -EINVAL for what is none. */
+int weft__failure_code(int code);
+
 /* ---- for tasks that are submitted in a scope, and run anywhere ---- */
 
 /* Where the caller's submissions count, or NULL. */

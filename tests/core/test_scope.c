@@ -414,6 +414,8 @@ static int check_failure(void *arg)
     }
     CHECK(code == -EDOM);
     CHECK(seen.codes[1] == 1);
+    weft_scope(group, &code) weft_fail_scope(&group, EDOM); /* of the wrong sign: an error still */
+    CHECK(code == -EDOM);
     weft_scope(group, &code)
     {
         CHECK(weft_go(&group, count_one, &seen) == 0);

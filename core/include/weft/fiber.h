@@ -146,8 +146,9 @@ WEFT_API void weft_cancel_scope(weft_scope *scope) WEFT_NONNULL(1);
 
 /**
  * End the scope with a failure: the first one is kept for the scope's result, and the scope is
- * cancelled. `code` is negative.
+ * cancelled.
  *
+ * @param code     a negative errno; a positive one counts as its negative, 0 as -EINVAL
  * Context         any thread or fiber, while the scope is open
  * Order           as weft_cancel_scope(); from one of its fibers also before what follows its block
  * Progress        as weft_cancel_scope()

@@ -257,7 +257,7 @@ WEFT_API int weft_future_exception(weft_future *future, weft_error *error, int64
  * fork-join task below it must hand its trouble to its parent, since it may run on another worker.
  * In a callback, or outside any task, the error goes to weft_report_dropped()'s function.
  *
- * @param code     a negative errno
+ * @param code     a negative errno; a positive one counts as its negative, 0 as -EINVAL
  * @param format   as printf's; NULL: no message
  * Returns         `code`
  * Context         a task, or whatever it calls
@@ -601,7 +601,7 @@ WEFT_API int weft_future_set_result(weft_future *future, const void *value) WEFT
 /**
  * Complete a promise with an error. Otherwise as weft_set_result().
  *
- * @param code     a negative errno
+ * @param code     a negative errno; a positive one counts as its negative, 0 as -EINVAL
  * @param format   as printf's; NULL: no message
  * Returns         as weft_set_result()
  * Context         any; callbacks run here
