@@ -97,6 +97,8 @@ static int leave(void *arg)
 int weft_barrier_wait(weft_barrier *barrier, int64_t deadline_ns)
 {
     arrival self = {.sleeper = {.queue = &barrier->queue_}, .barrier = barrier};
+    if (barrier->parties_ == 0)
+        WEFT__PANIC("weft_barrier_wait: the barrier is of no parties");
     int must_wait = come(&self, 0);
     int rc = self.sleeper.result;
     if (must_wait)

@@ -71,12 +71,10 @@ static void test_rounds(void **state)
 
 static int check_alone(void *arg)
 {
-    static weft_barrier zeros;
     weft_barrier one = WEFT_BARRIER_INIT(1);
     weft_barrier two = WEFT_BARRIER_INIT(2);
     int64_t deadline = weft_in(2 * WEFT_MSEC);
     (void)arg;
-    CHECK(weft_barrier_wait(&zeros, WEFT_FOREVER) == 0);
     CHECK(weft_barrier_wait(&one, WEFT_POLL) == 0);
     CHECK(weft_barrier_wait(&one, WEFT_FOREVER) == 0);
     CHECK(weft_barrier_wait(&two, deadline) == -ETIMEDOUT);
@@ -201,13 +199,28 @@ static void test_storm(void **state)
     assert_int_equal(count_waiters(&s.barrier.queue_), 0);
 }
 
+static int wait_at_nothing(void *arg)
+{
+    weft_barrier forgotten = {.parties_ = 0};
+    (void)arg;
+    return weft_barrier_wait(&forgotten, WEFT_FOREVER) != 0;
+}
+
+/* What was not initialised lets nobody through as if all had come. */
+static void test_no_parties(void **state)
+{
+    (void)state;
+    child_end end = in_child(wait_at_nothing, NULL);
+    expect_death(&end, SIGABRT, "no parties");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rounds),          cmocka_unit_test(test_alone),
         cmocka_unit_test(test_time_out_breaks), cmocka_unit_test(test_abort),
         cmocka_unit_test(test_reset),           cmocka_unit_test(test_failing_action),
-        cmocka_unit_test(test_storm),
+        cmocka_unit_test(test_storm),           cmocka_unit_test(test_no_parties),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -406,7 +406,8 @@ typedef struct weft_barrier {
  * Wait until all parties have come; then all go on, and the next round begins.
  *
  * A barrier breaks when a wait is given up, when the action answers nonzero, or when somebody says
- * so: all who wait return -EPIPE, and so does who comes later, until the barrier is reset.
+ * so: all who wait return -EPIPE, and so does who comes later, until the barrier is reset. A wait
+ * at one of no parties, which memory of zeros is, aborts.
  *
  * Returns         the order of arrival, 0 ... parties - 1; -EPIPE it is broken; -ETIMEDOUT or
  *                 -ECANCELED: the caller has given up, and broken it for the others
