@@ -5,6 +5,7 @@
  * handed to a worker of the parent will never be done, and waiting for it ends the child with a
  * message instead of a hang. Runtimes of the parent are refused, new ones work. The parent notices
  * nothing. */
+#include "fib.h"
 #include "process.h"
 
 #include <errno.h>
@@ -24,15 +25,6 @@
 #endif
 
 static weft_runtime *runtime;
-
-WEFT_TASK(long, fib, int, n)
-{
-    if (n < 2)
-        return n;
-    weft_spawn(left, fib, n - 1);
-    long right = fib(n - 2);
-    return weft_join(left) + right;
-}
 
 static int check_fib(void *arg)
 {

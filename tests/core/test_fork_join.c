@@ -7,6 +7,7 @@
  * in several of them. In the stress each task marks a place of its own, so that a task lost or run
  * twice is seen whatever the result. Joins come newest first, which is the fast way, oldest first
  * and in random order, which make fibers park. */
+#include "fib.h"
 #include "process.h"
 
 #include <errno.h>
@@ -19,15 +20,6 @@
 #include "sys.h"
 
 /* ---- answers that are known ------------------------------------------------------------------ */
-
-WEFT_TASK(long, fib, int, n)
-{
-    if (n < 2)
-        return n;
-    weft_spawn(left, fib, n - 1);
-    long right = fib(n - 2);
-    return weft_join(left) + right;
-}
 
 /* Places for a queen in each row; one task for each place. */
 WEFT_TASK(long, queens, int, rows, unsigned, columns, unsigned, left, unsigned, right)

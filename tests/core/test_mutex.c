@@ -5,6 +5,7 @@
  * a task that holds a lock joins, and the worker has nothing better to do than a task that wants
  * the same lock. */
 #include "crew.h"
+#include "fib.h"
 
 #include <weft/atomic.h>
 #include <weft/fiber.h>
@@ -28,15 +29,6 @@ typedef struct guarded {
     long entries; /* plain: `outer` guards it */
     int inside;
 } guarded;
-
-WEFT_TASK(long, fib, int, n)
-{
-    if (n < 2)
-        return n;
-    weft_spawn(left, fib, n - 1);
-    long right = fib(n - 2);
-    return weft_join(left) + right;
-}
 
 /* Oldest first: this parks. */
 static int join_inside(guarded *g)

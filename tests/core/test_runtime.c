@@ -4,6 +4,7 @@
  * What a runtime leaves behind is counted in threads, mappings and resident pages after hundreds of
  * lives; allocations themselves are the leak checker's business. Calls from tasks of one runtime
  * into another park a fiber, so even two runtimes of one worker each can call one another. */
+#include "fib.h"
 #include "process.h"
 
 #include <errno.h>
@@ -12,15 +13,6 @@
 #include <weft/atomic.h>
 #include <weft/sync.h>
 #include <weft/task.h>
-
-WEFT_TASK(long, fib, int, n)
-{
-    if (n < 2)
-        return n;
-    weft_spawn(left, fib, n - 1);
-    long right = fib(n - 2);
-    return weft_join(left) + right;
-}
 
 static int run_fib(void *arg)
 {

@@ -5,6 +5,7 @@
  * another spawn or join it cannot answer; thieves must get at its tasks all the same. None of these
  * tests joins before the work is done by others, so a task that nobody may steal is a test that
  * fails after a minute, not a slow one. */
+#include "fib.h"
 #include "process.h"
 
 #include <weft/atomic.h>
@@ -134,15 +135,6 @@ static void test_needs_thief(void **state)
 }
 
 /* ---- publication on demand ------------------------------------------------------------------- */
-
-WEFT_TASK(long, fib, int, n)
-{
-    if (n < 2)
-        return n;
-    weft_spawn(left, fib, n - 1);
-    long right = fib(n - 2);
-    return weft_join(left) + right;
-}
 
 static int check_publication(void *arg)
 {

@@ -2,6 +2,7 @@
 /* test_procpool.c — tasks in other processes: what Python's ProcessPoolExecutor promises, and what
  * it does not: a worker that dies fails only its own task. */
 /* ctest: TIMEOUT 120 */
+#include "../core/fib.h"
 #include "../core/process.h"
 
 #include <errno.h>
@@ -81,15 +82,6 @@ WEFT_TASK(block, invert, block, input)
     for (size_t i = 0; i < sizeof(input.bytes); i++)
         input.bytes[i] = (unsigned char)~input.bytes[i];
     return input;
-}
-
-WEFT_TASK(long, fib, int, n)
-{
-    if (n < 2)
-        return n;
-    weft_spawn(left, fib, n - 1);
-    long right = fib(n - 2);
-    return weft_join(left) + right;
 }
 
 static weft_procpool *create(const weft_procpool_config *config)

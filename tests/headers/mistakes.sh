@@ -8,16 +8,8 @@ root=$1
 failed=0
 count=0
 
-found=
-for compiler in gcc clang; do
-    if command -v "$compiler" >/dev/null 2>&1; then
-        found="$found $compiler"
-    fi
-done
-if [ -z "$found" ]; then
-    echo "neither gcc nor clang was found" >&2
-    exit 1
-fi
+# shellcheck source=tests/headers/compilers.sh
+. "$root/tests/headers/compilers.sh"
 flags=
 for module in base deque ipc core futures; do
     flags="$flags -I$root/$module/include"

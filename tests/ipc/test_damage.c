@@ -14,14 +14,6 @@
 
 static uint64_t random_state = 88172645463325252;
 
-static uint64_t xorshift(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
 /* A number that is likely to hurt. */
 static uint64_t nasty(void)
 {
@@ -29,19 +21,19 @@ static uint64_t nasty(void)
                                     3,          UINT64_MAX, UINT64_MAX - 1,
                                     INT64_MAX,  UINT32_MAX, (uint64_t)1 << 32,
                                     0x7fffffff, 4,          (uint64_t)1 << 63};
-    uint64_t dice = xorshift();
+    uint64_t dice = next_random(&random_state);
     return dice % 3 == 0 ? dice : some[dice % (sizeof(some) / sizeof(some[0]))];
 }
 
 /* Offsets that matter: header, processes, seats, control, words and elements. */
 static void scribble(uint8_t *bytes, size_t size)
 {
-    unsigned times = 1 + (unsigned)(xorshift() % 8);
+    unsigned times = 1 + (unsigned)(next_random(&random_state) % 8);
     for (unsigned i = 0; i < times; i++) {
         uint64_t value = nasty();
-        size_t at = (size_t)(xorshift() % (size / 8)) * 8;
-        if (xorshift() % 2 == 0) /* control: everything between seats and body */
-            at = 4096 + (size_t)(xorshift() % ((8192 - 4096 + 1024) / 8)) * 8;
+        size_t at = (size_t)(next_random(&random_state) % (size / 8)) * 8;
+        if (next_random(&random_state) % 2 == 0) /* control: everything between seats and body */
+            at = 4096 + (size_t)(next_random(&random_state) % ((8192 - 4096 + 1024) / 8)) * 8;
         if (at + 8 <= size)
             memcpy(bytes + at, &value, 8);
     }
@@ -109,7 +101,7 @@ static int scribble_on(void *arg)
         return __LINE__;
     for (;;) {
         uint64_t value = nasty();
-        size_t at = begin + (size_t)(xorshift() % ((size - begin) / 8)) * 8;
+        size_t at = begin + (size_t)(next_random(&random_state) % ((size - begin) / 8)) * 8;
         weft__store_relaxed((uint64_t *)(void *)(base + at), value);
     }
 }

@@ -182,17 +182,9 @@ static int receive_messages(void *arg)
 
 static uint64_t random_state = 88172645463325252;
 
-static uint64_t xorshift(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
 static void sleep_a_little(void)
 {
-    struct timespec moment = {.tv_nsec = (long)(xorshift() % 2000000)};
+    struct timespec moment = {.tv_nsec = (long)(next_random(&random_state) % 2000000)};
     (void)nanosleep(&moment, NULL);
 }
 
@@ -202,7 +194,7 @@ static void kill_and_replace(party *parties, size_t count, unsigned kills)
     for (size_t i = 0; i < count; i++)
         parties[i].pid = start_child(parties[i].body, NULL);
     for (unsigned i = 0; i < kills; i++) {
-        party *victim = &parties[xorshift() % count];
+        party *victim = &parties[next_random(&random_state) % count];
         sleep_a_little();
         assert_int_equal(kill_child(victim->pid), -SIGKILL);
         victim->pid = start_child(victim->body, NULL);
