@@ -12,6 +12,7 @@
 #include <weft/sync.h>
 
 #include "batch.h"
+#include "guests.h"
 #include "hooks.h"
 #include "sanitize.h"
 #include "sched/worker.h"
@@ -41,13 +42,6 @@ typedef struct shard {
     char line[2 * WEFT__CACHE_LINE - 4 * sizeof(uint64_t)];
 } shard;
 
-/* Somebody who waits for room in the queue. */
-typedef struct guest {
-    weft__waiter waiter;
-    struct guest *next;
-    int has_room;
-} guest;
-
 typedef struct pool {
     weft_executor base;
     weft__tenant tenant;
@@ -61,8 +55,7 @@ typedef struct pool {
     weft_full full;
     weft_mutex lock; /* guards the rest */
     size_t queued;   /* submissions that have not begun, and places given to guests */
-    guest *first;
-    guest *last;
+    weft__guests guests;
 
     char line0[WEFT__CACHE_LINE];
     weft__tally tally; /* what is in flight */
@@ -88,8 +81,9 @@ static int is_pool(const weft_executor *executor)
     return executor != NULL && executor->ops == &pool_ops;
 }
 
-/* How many pools have more workers than there are processors. Relaxed: whoever waits for a future
- * must not ask its pool, which may be gone as soon as the future has ended. */
+/* How many pools of the process have more workers than there are processors. Not a word of each
+ * pool: whoever waits for a future must not ask its pool, which may be gone as soon as the future
+ * has ended. */
 static uint32_t crowded_pools;
 
 static uint32_t is_crowded(const pool *self)
@@ -184,50 +178,6 @@ static void begin_to_watch(pool *self)
 
 /* ---- a bound on the queue ------------------------------------------------------------------- */
 
-static int commit_guest(weft__waiter *waiter, void *arg)
-{
-    weft__waits_for(waiter, WEFT_REASON_FUTURE, NULL);
-    weft_mutex_unlock(arg); /* from here on the guest may be served */
-    return 1;
-}
-
-/* Give up: nonzero if the guest has been served meanwhile. */
-static int leave_queue(pool *self, guest *own)
-{
-    weft_mutex_lock(&self->lock);
-    int has_room = own->has_room;
-    guest **link = &self->first;
-    guest *before = NULL;
-    while (!has_room && *link != own) {
-        before = *link;
-        link = &before->next;
-    }
-    if (!has_room) {
-        *link = own->next;
-        if (self->last == own)
-            self->last = before;
-    }
-    weft_mutex_unlock(&self->lock);
-    return has_room;
-}
-
-/* With the lock, which is given back: wait for room. 0 or -ECANCELED. */
-static int wait_for_room(pool *self)
-{
-    guest own = {.next = NULL};
-    if (self->first == NULL)
-        self->first = &own;
-    else
-        self->last->next = &own;
-    self->last = &own;
-    int rc = weft__wait_until(&own.waiter, commit_guest, &self->lock, WEFT_FOREVER);
-    if (rc != 0 && leave_queue(self, &own)) {
-        weft__wait_woken(&own.waiter);
-        return 0;
-    }
-    return rc;
-}
-
 /* 0: there is a place in the queue. Otherwise the pool's policy has been applied. */
 static int enter_queue(pool *self, weft_future *future)
 {
@@ -239,7 +189,7 @@ static int enter_queue(pool *self, weft_future *future)
     }
     int rc = -EAGAIN;
     if (self->full == WEFT_FULL_WAIT)
-        rc = wait_for_room(self);
+        rc = weft__guests_wait(&self->guests, &self->lock, WEFT_REASON_FUTURE);
     else
         weft_mutex_unlock(&self->lock);
     if (rc != 0 && self->full == WEFT_FULL_RUN)
@@ -252,17 +202,12 @@ static int enter_queue(pool *self, weft_future *future)
 /* One that was queued begins, or will not: the longest guest has its place. */
 static void quit_queue(pool *self)
 {
+    size_t left = 1;
     weft_mutex_lock(&self->lock);
-    guest *first = self->first;
-    if (first == NULL) {
-        self->queued--;
-    } else {
-        self->first = first->next;
-        first->has_room = 1;
-    }
+    weft__guest *served = weft__guests_serve(&self->guests, &left);
+    self->queued -= left;
     weft_mutex_unlock(&self->lock);
-    if (first != NULL)
-        weft__wake(&first->waiter);
+    weft__guests_wake(served);
 }
 
 /* ---- run ------------------------------------------------------------------------------------ */

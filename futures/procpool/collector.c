@@ -100,12 +100,13 @@ static void finish_all(weft_procpool *pool, uint32_t number, batch *taken)
     for (size_t i = 0; i < taken->count; i++)
         weft__procpool_free(pool, taken->index[i]);
     unsigned hung = weft__procpool_dispatch(pool, &refused);
-    weft_future *ended = weft__procpool_end(pool, taken->count);
+    weft__news news = weft__procpool_end(pool, taken->count);
     weft_mutex_unlock(&pool->lock);
+    weft__guests_wake(news.served);
     weft__procpool_wake(pool, hung);
     weft__procpool_refuse(&refused);
     weft__procpool_count_ended(pool, refused.ended);
-    weft__procpool_tell(ended);
+    weft__procpool_tell(news.ended);
 }
 
 /* Nonzero: the caller may take results, until it stops. Callbacks run after that: they may wait. */

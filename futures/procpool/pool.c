@@ -190,32 +190,15 @@ void weft__procpool_free(weft_procpool *pool, uint32_t index)
 
 /* ---- a bound on the queue -------------------------------------------------------------------- */
 
-/* One submission has ended: its place goes to the longest guest, whom the caller wakes; or to
- * nobody. With the lock. */
-static weft__guest *give_place(weft_procpool *pool)
+weft__news weft__procpool_end(weft_procpool *pool, size_t count)
 {
-    weft__guest *guest = pool->first_guest;
-    if (guest == NULL) {
-        pool->live--;
-        return NULL;
+    weft__news news = {.served = weft__guests_serve(&pool->guests, &count)};
+    pool->live -= count;
+    if (pool->live == 0 && pool->is_closed) {
+        news.ended = pool->ended;
+        pool->ended = NULL;
     }
-    pool->first_guest = guest->next;
-    guest->has_room = 1;
-    return guest;
-}
-
-weft_future *weft__procpool_end(weft_procpool *pool, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        weft__guest *guest = give_place(pool);
-        if (guest != NULL)
-            weft__wake(&guest->waiter);
-    }
-    if (pool->live > 0 || !pool->is_closed)
-        return NULL;
-    weft_future *ended = pool->ended;
-    pool->ended = NULL;
-    return ended;
+    return news;
 }
 
 void weft__procpool_tell(weft_future *ended)
@@ -230,53 +213,10 @@ void weft__procpool_count_ended(weft_procpool *pool, size_t count)
     if (count == 0)
         return;
     weft_mutex_lock(&pool->lock);
-    weft_future *ended = weft__procpool_end(pool, count);
+    weft__news news = weft__procpool_end(pool, count);
     weft_mutex_unlock(&pool->lock);
-    weft__procpool_tell(ended);
-}
-
-static int commit_guest(weft__waiter *waiter, void *arg)
-{
-    weft__waits_for(waiter, WEFT_REASON_PROCESS, NULL);
-    weft_mutex_unlock(arg); /* from here on the guest may be served */
-    return 1;
-}
-
-/* Give up: nonzero if the guest has been served meanwhile. */
-static int leave_queue(weft_procpool *pool, weft__guest *own)
-{
-    weft_mutex_lock(&pool->lock);
-    int has_place = own->has_room;
-    weft__guest *before = NULL;
-    weft__guest **link = &pool->first_guest;
-    while (!has_place && *link != own) {
-        before = *link;
-        link = &before->next;
-    }
-    if (!has_place) {
-        *link = own->next;
-        if (pool->last_guest == own)
-            pool->last_guest = before;
-    }
-    weft_mutex_unlock(&pool->lock);
-    return has_place;
-}
-
-/* With the lock, which is given back: wait for a place. 0 or -ECANCELED. */
-static int wait_for_place(weft_procpool *pool)
-{
-    weft__guest own = {.next = NULL};
-    if (pool->first_guest == NULL)
-        pool->first_guest = &own;
-    else
-        pool->last_guest->next = &own;
-    pool->last_guest = &own;
-    int rc = weft__wait_until(&own.waiter, commit_guest, &pool->lock, WEFT_FOREVER);
-    if (rc != 0 && leave_queue(pool, &own)) {
-        weft__wait_woken(&own.waiter);
-        return 0;
-    }
-    return rc;
+    weft__guests_wake(news.served);
+    weft__procpool_tell(news.ended);
 }
 
 int weft__procpool_is_collector(const weft_procpool *pool)
@@ -296,7 +236,7 @@ static int take_place(weft_procpool *pool, weft_future *future)
     }
     int rc = -EAGAIN;
     if (pool->config.full == WEFT_FULL_WAIT)
-        rc = wait_for_place(pool);
+        rc = weft__guests_wait(&pool->guests, &pool->lock, WEFT_REASON_PROCESS);
     else
         weft_mutex_unlock(&pool->lock);
     if (rc == 0) {

@@ -16,6 +16,7 @@
 #include "procpool/worker.h"
 
 #include "future.h"
+#include "guests.h"
 #include "sched/worker.h"
 
 #include <pthread.h>
@@ -37,13 +38,6 @@ typedef struct weft__seat {
     uint32_t seen; /* results collected */
 } weft__seat;
 
-/* Somebody who waits for room in the queue. */
-typedef struct weft__guest {
-    weft__waiter waiter;
-    struct weft__guest *next;
-    int has_room;
-} weft__guest;
-
 struct weft_procpool {
     weft_executor executor;      /* first: what the outside sees */
     weft_procpool_config config; /* constant */
@@ -63,13 +57,12 @@ struct weft_procpool {
     uint32_t first_free;      /* of the slips */
     weft_task *first_pending; /* futures that wait for a record, by their heads */
     weft_task *last_pending;
-    size_t live;        /* submissions that have not ended, and places given to guests */
-    int is_closed;      /* submissions are refused */
-    int is_broken;      /* no worker can begin; the status of the one that failed */
-    int failures;       /* workers in a row that ended before they were ready */
-    weft_future *ended; /* a promise, kept when it is closed and nothing lives; or NULL */
-    weft__guest *first_guest;
-    weft__guest *last_guest;
+    size_t live;         /* submissions that have not ended, and places given to guests */
+    int is_closed;       /* submissions are refused */
+    int is_broken;       /* no worker can begin; the status of the one that failed */
+    int failures;        /* workers in a row that ended before they were ready */
+    weft_future *ended;  /* a promise, kept when it is closed and nothing lives; or NULL */
+    weft__guests guests; /* who waits for room in the queue */
     const weft_task_type *types[WEFT__TYPES_MAX]; /* those in the segment's table */
     uint32_t type_count;
     weft__slip *slips;
@@ -83,6 +76,12 @@ typedef struct weft__refused {
     size_t ended; /* submissions that have ended by now, these and others; to be counted */
 } weft__refused;
 
+/* What the end of submissions leads to, to be done without the lock. */
+typedef struct weft__news {
+    weft__guest *served; /* for weft__guests_wake(): they have places now */
+    weft_future *ended;  /* for weft__procpool_tell(), in the end: the pool may be gone after it */
+} weft__news;
+
 /* ---- pool.c ---------------------------------------------------------------------------------- */
 
 /* With the lock: hang up what has a record; returns how many workers may be needed for it. */
@@ -95,9 +94,8 @@ void weft__procpool_wake(weft_procpool *pool, unsigned count);
 /* With the lock: the record is free; its task has ended. */
 void weft__procpool_free(weft_procpool *pool, uint32_t index);
 
-/* With the lock: `count` submissions have ended, and their places are given to whoever waits. What
- * is returned is for weft__procpool_tell(), without the lock. */
-weft_future *weft__procpool_end(weft_procpool *pool, size_t count);
+/* With the lock: `count` submissions have ended, and their places are given to whoever waits. */
+weft__news weft__procpool_end(weft_procpool *pool, size_t count);
 
 /* If that was the last of a pool that is closed, whoever waits for it is told; the pool may be gone
  * after that. */
