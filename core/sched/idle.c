@@ -227,7 +227,7 @@ static void learn(weft__worker *worker, int paid)
 }
 
 /* Whether plain threads have lately submitted, or looked for results, and so are awake. A guess,
- * of all runtimes. */
+ * and one for all runtimes: who looks for a result does not know which of them will have it. */
 static uint32_t are_onlookers;
 
 void weft__onlooker_comes(void)
