@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* settings_say.c — what a new runtime says of its settings: a warning for each bad variable, and
- * the listing that WEFT_DISPLAY_ENV asks for.
+/* settings_say.c — what a new runtime says of its settings: a warning for each bad variable, for
+ * each whose name is mistyped, and the listing that WEFT_DISPLAY_ENV asks for.
  *
- * Both once in the life of a process, however many runtimes it makes. Lines go out by one write(2)
- * each, from a small buffer: a runtime may be created on a fiber whose stack has no room for
- * stdio. */
+ * All once in the life of a process, however many runtimes it makes. Lines go out by one write(2)
+ * each, from a small buffer: a runtime may be created on a fiber whose stack has no room for stdio.
+ *
+ * A name is mistyped if one letter separates it from one of ours. Others that begin with WEFT_ may
+ * be somebody else's, and are for `weft info` to list. */
 #include "sched/settings.h"
 
 #include "debug/check.h"
@@ -16,6 +18,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* One letter of WEFT_IO makes any other name: shorter ones are not guessed at. */
+#define NAME_LENGTH_MIN 10
+
+extern char **environ;
 
 const char *weft__wait_policy_name(weft_wait_policy wait)
 {
@@ -52,6 +59,58 @@ static WEFT__NOINLINE void warn(const struct weft__environment *environment)
             say(line, sizeof(line),
                 snprintf(line, sizeof(line), "weft: %s='%.96s': %s\n", weft__variable_name[i],
                          verdict->value, verdict->text));
+    }
+}
+
+/* Whether a letter more, less or another one, or two swapped, make the text this name. */
+static bool is_mistyped(const char *text, size_t length, const char *name)
+{
+    size_t name_length = strlen(name);
+    size_t same = 0;
+    while (same < length && same < name_length && text[same] == name[same])
+        same++;
+    while (length > same && name_length > same && text[length - 1] == name[name_length - 1]) {
+        length--;
+        name_length--;
+    }
+    const char *a = text + same;
+    const char *b = name + same;
+    size_t a_rest = length - same, b_rest = name_length - same;
+    return (a_rest <= 1 && b_rest <= 1 && a_rest + b_rest > 0) ||
+           (a_rest == 2 && b_rest == 2 && a[0] == b[1] && a[1] == b[0]);
+}
+
+/* The name that is meant, or NULL: it is right, or far from all. */
+static const char *meant_by(const char *text, size_t length)
+{
+    const char *meant = NULL;
+    for (int i = 0; i < WEFT__VARIABLES; i++) {
+        const char *name = weft__variable_name[i];
+        if (strlen(name) == length && memcmp(name, text, length) == 0)
+            return NULL;
+        if (strlen(name) >= NAME_LENGTH_MIN && is_mistyped(text, length, name))
+            meant = name;
+    }
+    return meant;
+}
+
+static WEFT__NOINLINE void warn_of_names(void)
+{
+    static unsigned warned;
+    bool is_first = false;
+    char line[320];
+
+    for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+        size_t length = strcspn(*entry, "=");
+        const char *meant = meant_by(*entry, length);
+        if (meant == NULL)
+            continue;
+        if (!is_first && !first_time(&warned))
+            return;
+        is_first = true;
+        say(line, sizeof(line),
+            snprintf(line, sizeof(line), "weft: there is no %.*s; did you mean %s?\n", (int)length,
+                     *entry, meant));
     }
 }
 
@@ -117,6 +176,7 @@ int weft__settings_resolve(const weft_config *config, struct weft__settings *out
     if (rc != 0)
         return rc;
     warn(&environment);
+    warn_of_names();
     if (environment.display)
         display(out);
     return 0;

@@ -522,6 +522,30 @@ static void test_warnings(void **state)
     assert_string_equal(resolve_twice(), "");
 }
 
+/* A name that is nearly one of ours, once; what is farther may be somebody else's. */
+static void test_mistyped_names(void **state)
+{
+    static const char *const wrong[] = {
+        "WEFT_NUM_WORKER", "WEFT_STACK_SIZES", "WEFT_WAIT_POLICI", "WEFT_SPIN_SU", "EFT_CHECK",
+    };
+    static const char *const others[] = {"WEFT", "WEFT_", "WEFT_WORKERS", "WEFT_XY", "WEFT_ID"};
+    (void)state;
+
+    for (size_t i = 0; i < LENGTH(others); i++)
+        set(others[i], "4");
+    assert_string_equal(resolve_twice(), "");
+    for (size_t i = 0; i < LENGTH(wrong); i++)
+        set(wrong[i], "4");
+    const char *text = resolve_twice();
+    assert_int_equal(count_text(text, "\n"), LENGTH(wrong));
+    assert_int_equal(count_text(text, "no WEFT_NUM_WORKER; did you mean WEFT_NUM_WORKERS?\n"), 1);
+    assert_int_equal(count_text(text, "no WEFT_SPIN_SU; did you mean WEFT_SPIN_US?\n"), 1);
+    for (size_t i = 0; i < LENGTH(wrong); i++)
+        unsetenv(wrong[i]);
+    for (size_t i = 0; i < LENGTH(others); i++)
+        unsetenv(others[i]);
+}
+
 static void test_display(void **state)
 {
     const char *text;
@@ -559,6 +583,7 @@ int main(void)
         CLEAN(test_places),
         CLEAN(test_check),
         CLEAN(test_warnings),
+        CLEAN(test_mistyped_names),
         CLEAN(test_display),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

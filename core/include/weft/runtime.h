@@ -14,8 +14,9 @@
  * Where a setting comes from: an explicit value in weft_config wins over the environment
  * (WEFT_NUM_WORKERS, WEFT_STACK_SIZE, WEFT_WAIT_POLICY, WEFT_SPIN_US, WEFT_PROC_BIND, WEFT_PLACES,
  * WEFT_CHECK, WEFT_DUMP_SIGNAL, WEFT_IO), which wins over what the machine offers. A value there
- * that makes no sense gets one warning that names it, and the default. `weft info` shows which
- * value holds and why, `weft help info` what each may be; WEFT_DISPLAY_ENV=1 prints what holds.
+ * that makes no sense gets one warning that names it, and the default; a name with a letter wrong
+ * gets one as well. `weft info` shows which value holds and why, `weft help info` what each may
+ * be; WEFT_DISPLAY_ENV=1 prints what holds.
  *
  * fork(): the child has no workers. In it, a runtime of the parent answers -ECHILD and may only be
  * destroyed; tasks spawned by the forking thread itself can still be joined there; joining a task
