@@ -431,8 +431,7 @@ static void test_stress(void **state)
     assert_int_equal(pthread_create(&dumper, NULL, dump_on_and_on, &dumps), 0);
     int64_t end = weft_in(WEFT_SEC + soak_ns());
     do {
-        weft_config config = {.workers = 3};
-        assert_int_equal(weft_run(run_shuffle, NULL, &config), 0);
+        on_count(3, run_shuffle, NULL);
     } while (weft_now() < end);
     weft__store_release(&dump_end, 1);
     assert_int_equal(pthread_join(dumper, NULL), 0);

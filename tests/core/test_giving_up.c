@@ -174,8 +174,7 @@ static void test_calls(void **state)
 {
     (void)state;
     for (unsigned workers = 1; workers <= 4; workers *= 2) {
-        weft_config config = {.workers = workers};
-        assert_int_equal(weft_run(check_calls, NULL, &config), 0);
+        on_count(workers, check_calls, NULL);
     }
 }
 
@@ -269,8 +268,7 @@ static void test_races(void **state)
     (void)state;
     do {
         for (unsigned workers = 1; workers <= 4; workers *= 2) {
-            weft_config config = {.workers = workers};
-            assert_int_equal(weft_run(check_races, NULL, &config), 0);
+            on_count(workers, check_races, NULL);
         }
     } while (weft_now() < end);
 }

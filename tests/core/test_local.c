@@ -93,8 +93,7 @@ static void test_herd(void **state)
 {
     (void)state;
     for (unsigned workers = 1; workers <= 4; workers *= 2) {
-        weft_config config = {.workers = workers};
-        assert_int_equal(weft_run(check_herd, NULL, &config), 0);
+        on_count(workers, check_herd, NULL);
     }
 }
 

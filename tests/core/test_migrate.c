@@ -105,8 +105,7 @@ static void test_joins(void **state)
     unsigned depth = 100;
     (void)state;
     for (unsigned workers = 1; workers <= 3; workers++) {
-        weft_config config = {.workers = workers};
-        assert_int_equal(weft_run(add_up, &depth, &config), 0);
+        on_count(workers, add_up, &depth);
     }
 }
 

@@ -205,11 +205,9 @@ static int check_cancel(void *arg)
 
 static void test_cancel(void **state)
 {
-    weft_config config = {.workers = 1};
     (void)state;
-    assert_int_equal(weft_run(check_cancel, NULL, &config), 0);
-    config.workers = 4;
-    assert_int_equal(weft_run(check_cancel, NULL, &config), 0);
+    on_count(1, check_cancel, NULL);
+    on_count(4, check_cancel, NULL);
 }
 
 /* ---- nothing is lost ------------------------------------------------------------------------- */

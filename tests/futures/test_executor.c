@@ -98,8 +98,7 @@ static void test_a_fiber_may_use_another_runtimes_pool(void **state)
 {
     (void)state;
     weft_executor *pool = pool_new(1, 0, WEFT_FULL_WAIT);
-    weft_config config = {.workers = 2};
-    assert_int_equal(weft_run(use_pool, pool, &config), 0);
+    on_count(2, use_pool, pool);
     assert_int_equal(weft_pool_destroy(pool), 0);
 }
 
