@@ -11,6 +11,10 @@
 /* Print "weft: what (file:line)" to stderr and abort. Safe in any context. */
 __attribute__((noreturn, cold)) void weft__panic(const char *what, const char *file, int line);
 
+/* Have `witness` say more when the message is out, before the process aborts: once, also if it
+ * panics itself. */
+void weft__panic_call(void (*witness)(void));
+
 #define WEFT__PANIC(what) weft__panic((what), __FILE__, __LINE__)
 #define weft_assert(condition)                                                                     \
     (WEFT__LIKELY(condition) ? (void)0 : WEFT__PANIC("assertion failed: " #condition))

@@ -38,6 +38,9 @@ weft_fiber_state weft__fiber_state(const weft_runtime *runtime, const weft__fibe
  * runs the task, or is in the scope. */
 const weft__fiber *weft__fiber_blocker(const weft_runtime *runtime, const weft__fiber *fiber);
 
+/* last_words.c: a failed assertion is followed by its fiber's line and back-trace. */
+void weft__last_words_prepare(void);
+
 /* signal.c: make `signal_number` write a dump, for the whole process. Answers whether a worker's
  * frames can be had: `worker->trace` is filled by a worker that has been asked. */
 void weft__dump_signal_install(int signal_number);

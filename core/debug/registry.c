@@ -8,6 +8,8 @@
  * wait for what it has interrupted. */
 #include "debug/registry.h"
 
+#include "debug/dump.h"
+
 #include <weft/atomic.h>
 
 #include <pthread.h>
@@ -19,6 +21,7 @@ static uint32_t lookers;
 
 void weft__registry_add(weft_runtime *runtime)
 {
+    weft__last_words_prepare();
     (void)pthread_mutex_lock(&lock);
     runtime->next_runtime = first;
     /* edge debug.list (seq_cst): the runtime as it is */

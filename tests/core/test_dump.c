@@ -358,6 +358,31 @@ static void test_busy(void **state)
     }
 }
 
+/* ---- a failed assertion ---------------------------------------------------------------------- */
+
+static WEFT__NOINLINE int stumble(void *arg)
+{
+    weft_mutex_unlock(arg);
+    return 0;
+}
+
+static int run_stumble(void *arg)
+{
+    weft_config config = {.workers = 1};
+    return weft_run(stumble, arg, &config);
+}
+
+static void test_last_words(void **state)
+{
+    weft_mutex free = WEFT_MUTEX_INIT;
+    (void)state;
+    child_end end = in_child(run_stumble, &free);
+    expect_death(&end, SIGABRT, "the mutex is not locked");
+    assert_true(is_in_line(line_of(end.errors, "weft_run"), " runs"));
+    assert_true(is_in_frames(line_of(end.errors, "weft_run"), "#0  weft_mutex_unlock"));
+    assert_true(is_in_frames(line_of(end.errors, "weft_run"), "  stumble ("));
+}
+
 /* ---- odd places ------------------------------------------------------------------------------ */
 
 static int dump_in_child(void *arg)
@@ -441,8 +466,10 @@ static void test_stress(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crowd), cmocka_unit_test(test_reasons), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_busy),  cmocka_unit_test(test_odd),     cmocka_unit_test(test_stress),
+        cmocka_unit_test(test_crowd),      cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_values),     cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_odd),        cmocka_unit_test(test_stress),
+        cmocka_unit_test(test_last_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
