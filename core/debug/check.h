@@ -8,6 +8,7 @@
 /* Bits of weft__worker.checks. */
 #define WEFT__CHECK_STAMP 1u   /* note when a wait begins */
 #define WEFT__CHECK_MIGRATE 2u /* go on elsewhere, and look whether that was noticed */
+#define WEFT__CHECK_REACTOR 4u /* the watcher sleeps in a reactor from the start */
 
 /* Before a fiber leaves its worker, and when it has come back, perhaps to another, with its errno.
  * Only if the worker's `checks` are not 0. */

@@ -492,6 +492,13 @@ static weft__files *make_files(weft_runtime *runtime, int *rc)
     return (weft__files *)(void *)installed;
 }
 
+int weft__reactor_make(weft_runtime *runtime)
+{
+    int rc = 0;
+    (void)make_files(runtime, &rc);
+    return rc;
+}
+
 weft__files *weft__files_self(int *rc)
 {
     weft__worker *worker = weft__worker_self();

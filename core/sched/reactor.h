@@ -28,6 +28,9 @@ struct weft__reactor {
     uint32_t polling; /* 1 while a worker polls without waiting: one is enough */
 };
 
+/* Give the runtime its reactor before anybody waits for a file: 0 or a negative errno. */
+int weft__reactor_make(struct weft_runtime *runtime);
+
 /* Whether there can be a reactor on io_uring: 0; -ENOTSUP weft was built without; why the kernel
  * refuses. */
 int weft__uring_probe(void);

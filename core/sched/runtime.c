@@ -189,6 +189,8 @@ int weft_runtime_create(weft_runtime **out, const weft_config *config)
         free_runtime(runtime);
         return rc;
     }
+    if (settings.checks & WEFT__CHECK_REACTOR)
+        (void)weft__reactor_make(runtime); /* without, it is made when a file is waited for */
     weft__registry_add(runtime);
     *out = runtime;
     return 0;

@@ -120,7 +120,8 @@ static void format_checks(const struct weft__settings *s, char *text, size_t byt
     const char *stack = s->report_overflow ? ",stack" : "";
     const char *hang = s->hang == WEFT_HANG_EXIT ? ",hang" : "";
     const char *migrate = s->checks & WEFT__CHECK_MIGRATE ? ",migrate" : "";
-    snprintf(text, bytes, "%s%s%s", stack, hang, migrate);
+    const char *reactor = s->checks & WEFT__CHECK_REACTOR ? ",reactor" : "";
+    snprintf(text, bytes, "%s%s%s%s", stack, hang, migrate, reactor);
 }
 
 static void format_places(const struct weft__places *places, char *text, size_t bytes)
@@ -139,7 +140,7 @@ static void format_places(const struct weft__places *places, char *text, size_t 
 static WEFT__NOINLINE void display(const struct weft__settings *s)
 {
     static unsigned displayed;
-    char text[1024], places[400], checks[24];
+    char text[1024], places[400], checks[40];
 
     if (!first_time(&displayed))
         return;

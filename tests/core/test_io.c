@@ -15,7 +15,6 @@
 #include <weft/fiber.h>
 #include <weft/io.h>
 
-#include "sched/reactor.h"
 #include "sys.h"
 
 static void everywhere(int (*check)(void *arg), void *arg)
@@ -787,10 +786,5 @@ int main(void)
         cmocka_unit_test(test_a_blocked_thread_lends_its_worker),
         cmocka_unit_test(test_many_regions_at_once),
     };
-    const char *reactor = getenv("WEFT_IO");
-    if (reactor != NULL && strcmp(reactor, "uring") == 0 && weft__uring_probe() != 0) {
-        (void)puts("skipped: this kernel refuses io_uring");
-        return 77;
-    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "debug/check.h"
 #include "fake_root.h"
 #include "sched/settings.h"
 
@@ -455,11 +456,19 @@ static void test_check(void **state)
     static const struct {
         const char *text;
         int report;
+        unsigned checks;
         bool bad;
     } table[] = {
-        {"stack", 1, false},      {"STACK ", 1, false}, {"stack,locks", 1, true},
-        {"locks,stack", 1, true}, {"locks", 0, true},   {"", 0, true},
-        {"stack,", 1, true},
+        {"stack", 1, 0, false},
+        {"STACK ", 1, 0, false},
+        {"stack,locks", 1, 0, true},
+        {"locks,stack", 1, 0, true},
+        {"locks", 0, 0, true},
+        {"", 0, 0, true},
+        {"stack,", 1, 0, true},
+        {"hang", 0, WEFT__CHECK_STAMP, false},
+        {"reactor,stack", 1, WEFT__CHECK_REACTOR, false},
+        {"migrate, reactor", 0, WEFT__CHECK_MIGRATE | WEFT__CHECK_REACTOR, false},
     };
     (void)state;
 
@@ -467,6 +476,7 @@ static void test_check(void **state)
         set("WEFT_CHECK", table[i].text);
         inspect(NULL);
         assert_int_equal(settings.report_overflow, table[i].report);
+        assert_int_equal(settings.checks, table[i].checks);
         assert_int_equal(is_bad(WEFT__CHECK), table[i].bad);
     }
 }

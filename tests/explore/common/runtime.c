@@ -179,6 +179,12 @@ int weft__runtime_shared(weft_runtime **out)
     return 0;
 }
 
+int weft__reactor_make(weft_runtime *unused)
+{
+    (void)unused;
+    return -ENOTSUP;
+}
+
 /* ---- fibers ---------------------------------------------------------------------------------- */
 
 /* As in core/fiber/fiber.c, with the accesses announced that assembly makes. A fiber that somebody
