@@ -150,15 +150,15 @@ static void hear(uring_files *self, const struct io_uring_cqe *cqe, weft_task **
         weft__file_unwatched(&self->files, file, ticket);
 }
 
-static void hear_all(uring_files *self, weft_task **chain)
+/* Those that are there now, and no more: a file of somebody else's, armed once more for those who
+ * still wait, answers at once until somebody has read, and would wake one after another. */
+static void hear_answers(uring_files *self, weft_task **chain)
 {
     struct io_uring_cqe *answers[ANSWERS_MAX];
-    unsigned count;
-    while ((count = io_uring_peek_batch_cqe(&self->ring, answers, ANSWERS_MAX)) > 0) {
-        for (unsigned i = count; i-- > 0;) /* the chain's first runs first */
-            hear(self, answers[i], chain);
-        io_uring_cq_advance(&self->ring, count);
-    }
+    unsigned count = io_uring_peek_batch_cqe(&self->ring, answers, ANSWERS_MAX);
+    for (unsigned i = count; i-- > 0;) /* the chain's first runs first */
+        hear(self, answers[i], chain);
+    io_uring_cq_advance(&self->ring, count);
 }
 
 /* Not liburing's own waits: they submit what is in the submission queue, which is not ours here. */
@@ -184,13 +184,13 @@ static weft_task *poll_uring(weft__reactor *reactor, int64_t deadline_ns)
         weft__spin_lock(&self->taking);
     else if (!weft__spin_try(&self->taking))
         return NULL; /* who sleeps there will see to it */
-    hear_all(self, &chain);
+    hear_answers(self, &chain);
     /* edge uring.kick (acquire): what the kick was for is looked at after this */
     if (deadline_ns != WEFT_POLL && weft__exchange_acq_rel(&self->kicked, 0) == 0 &&
         chain == NULL) {
         wait_for_answers(self, deadline_ns);
         (void)weft__exchange_acq_rel(&self->kicked, 0); /* edge uring.kick (acquire): as above */
-        hear_all(self, &chain);
+        hear_answers(self, &chain);
     }
     weft__spin_unlock(&self->taking);
     return chain;
