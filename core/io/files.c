@@ -90,7 +90,8 @@ void weft__files_free(weft__files *files)
 
 static void set_first(weft__side *side, weft__waiter *waiter)
 {
-    weft__store_relaxed(&side->first, waiter); /* relaxed: others only look whether there is one */
+    /* edge file.wait (seq_cst): registered before `may` is looked at */
+    weft__store_seq_cst(&side->first, waiter);
 }
 
 static void append(weft__side *side, weft__waiter *waiter)
@@ -226,8 +227,8 @@ static void await_forgotten(weft__files *files, weft__file *file)
 void weft__file_pass_on(weft__files *files, weft__file *file, unsigned side)
 {
     weft_task *chain = NULL;
-    /* relaxed: who comes later looks for itself */
-    if (weft__load_relaxed(&file->sides[side].first) == NULL)
+    /* edge file.wait (seq_cst): behind the raising of `may`; who comes later sees that */
+    if (weft__load_seq_cst(&file->sides[side].first) == NULL)
         return;
     weft__spin_lock(&file->lock);
     if (file->sides[side].first != NULL)
@@ -254,13 +255,15 @@ static void count_waits(weft__files *files, unsigned sides, int sign)
     weft__fetch_add_seq_cst(&files->reactor.waits, sign > 0 ? count : (uint32_t)0 - count);
 }
 
-/* The lock is held. Whether one of the sides has become ready since the caller's try. */
+/* The lock is held. Whether one of the sides has become ready since the caller's try, or that of
+ * somebody else, who had lowered `may` meanwhile and has found nobody to pass it on to. */
 static int is_ready(const file_wait *self)
 {
     for (unsigned i = 0; i < 2; i++) {
         const weft__side *side = &self->file->sides[i];
-        /* edge file.may (acquire): an event came between the try and this moment */
-        if ((self->sides & 1u << i) != 0 && (side->gone || weft__load_acquire(&side->may)))
+        /* edge file.may (acquire): an event came between the try and this moment
+         * edge file.wait (seq_cst): behind our own registration */
+        if ((self->sides & 1u << i) != 0 && (side->gone || weft__load_seq_cst(&side->may)))
             return 1;
     }
     return 0;
@@ -285,15 +288,15 @@ static int enlist(file_wait *self)
         self->rc = -EBADF;
         return 0;
     }
-    if (file->is_adopted && is_ready(self))
-        return 0;
     for (unsigned i = 0; i < 2; i++)
         if ((self->sides & 1u << i) != 0)
             append(&file->sides[i], &self->waiters[i]);
     count_waits(self->files, self->sides, 1);
-    self->rc = file->is_adopted && file->registered ? 0 : self->files->arm(self->files, file);
-    if (self->rc == 0)
-        return 1;
+    if (!file->is_adopted || !is_ready(self)) {
+        self->rc = file->is_adopted && file->registered ? 0 : self->files->arm(self->files, file);
+        if (self->rc == 0)
+            return 1;
+    }
     (void)leave(self);
     return 0;
 }
@@ -334,6 +337,16 @@ static uint32_t generation_of(weft__file *file)
     return generation;
 }
 
+/* The fiber has given up, and an event has woken it on these sides nevertheless: that was meant for
+ * somebody who tries. */
+static void decline(file_wait *self, weft__waiter *waiter, unsigned sides)
+{
+    weft__wait_woken(waiter);
+    for (unsigned i = 0; i < 2; i++)
+        if ((sides & 1u << i) != 0)
+            weft__file_pass_on(self->files, self->file, i);
+}
+
 int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_t deadline_ns)
 {
     weft__waiter waiter;
@@ -347,7 +360,7 @@ int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_
         int is_forgotten = forget_foreign(files, file);
         weft__spin_unlock(&file->lock);
         if (rc != 0 && found != sides)
-            weft__wait_woken(&waiter);
+            decline(&self, &waiter, sides & ~found);
         if (is_forgotten)
             await_forgotten(files, file);
     }

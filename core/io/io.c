@@ -69,14 +69,19 @@ static int is_dry(const weft__file *file, const operation *op, ssize_t n)
            weft__load_relaxed(&file->kind) == WEFT__TCP;
 }
 
+/* Undo the lowering of `may`, and see to those who have come to wait meanwhile. */
+static void set_ready(weft__files *files, weft__file *file, unsigned side)
+{
+    /* edge file.wait (seq_cst): raised before the look at who waits */
+    weft__store_seq_cst(&file->sides[side].may, 1);
+    weft__file_pass_on(files, file, side);
+}
+
 /* The transfer came to an end. */
 static void settle(weft__files *files, weft__file *file, const operation *op, ssize_t n)
 {
-    if (is_dry(file, op, n))
-        return;
-    /* relaxed: a hint to those who try, and who waits has seen it lowered before */
-    weft__store_relaxed(&file->sides[op->side].may, 1);
-    weft__file_pass_on(files, file, op->side);
+    if (!is_dry(file, op, n))
+        set_ready(files, file, op->side);
 }
 
 static ssize_t perform_adopted(weft__files *files, weft__file *file, const operation *op,
@@ -85,14 +90,15 @@ static ssize_t perform_adopted(weft__files *files, weft__file *file, const opera
     weft__side *side = &file->sides[op->side];
     for (;;) {
         uint32_t gone = weft__load_relaxed(&side->gone); /* relaxed: a hint; the wait is stricter */
-        /* edge file.may (acquire): what kind of file the event has made of it */
-        if (!weft__load_acquire(&side->may) && gone == 0 && deadline_ns > WEFT_POLL) {
+        /* relaxed: a hint likewise */
+        if (!weft__load_relaxed(&side->may) && gone == 0 && deadline_ns > WEFT_POLL) {
             int rc = weft__file_wait(files, file, 1u << op->side, deadline_ns);
             if (rc != 0)
                 return rc;
         }
-        /* edge file.may (seq_cst): lowered before the kernel is asked */
-        weft__store_seq_cst(&side->may, 0);
+        /* edge file.may (acquire): an event that is wiped out by this is behind us: what the kernel
+         * is asked for next, and what kind of file it has made of it */
+        (void)weft__exchange_acquire(&side->may, 0);
         ssize_t n = op->run(op, file->fd, how_to_try(file));
         if (n != -EAGAIN) {
             settle(files, file, op, n);
@@ -500,8 +506,9 @@ static unsigned sides_of(int events)
     return sides;
 }
 
-/* What is ready now, noted in `may`: others, who read and write, go by that. */
-static int look(weft__file *file, int events)
+/* What is ready now, noted in `may`: others, who read and write, go by that. Who has only looked
+ * leaves all there is to the next who waits. */
+static int look(weft__files *files, weft__file *file, int events)
 {
     unsigned sides = sides_of(events);
     uint32_t gone[2] = {0, 0};
@@ -509,15 +516,15 @@ static int look(weft__file *file, int events)
         if ((sides & 1u << i) == 0)
             continue;
         gone[i] = weft__load_relaxed(&file->sides[i].gone); /* relaxed: a hint */
-        /* edge file.may (seq_cst): lowered before the kernel is asked */
-        weft__store_seq_cst(&file->sides[i].may, 0);
+        /* edge file.may (acquire): lowered before the kernel is asked, as in perform_adopted() */
+        (void)weft__exchange_acquire(&file->sides[i].may, 0);
     }
     int ready = ready_now(file->fd, events);
     for (unsigned i = 0; i < 2; i++) {
         if (ready == 0)
             weft__side_is_back(&file->sides[i], gone[i]);
         else if ((sides & 1u << i) != 0)
-            weft__store_relaxed(&file->sides[i].may, 1); /* relaxed: as in settle() */
+            set_ready(files, file, i);
     }
     return ready;
 }
@@ -536,7 +543,7 @@ int weft_poll(int fd, int events, int64_t deadline_ns)
     if (file == NULL)
         return -ENOMEM;
     for (;;) {
-        int ready = look(file, events);
+        int ready = look(files, file, events);
         if (ready != 0)
             return ready;
         if (deadline_ns <= WEFT_POLL)
