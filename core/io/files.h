@@ -45,8 +45,10 @@ typedef struct weft__file {
     weft__side sides[2];
 } weft__file;
 
+#ifndef WEFT__FILE_CHUNK /* models have little room */
 #define WEFT__FILE_CHUNK 1024u
 #define WEFT__FILE_CHUNKS 4096u /* four million descriptors */
+#endif
 
 typedef struct weft__files weft__files;
 

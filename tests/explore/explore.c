@@ -364,6 +364,18 @@ static unsigned choose_fairly(const unsigned *candidates, unsigned count)
     return candidates[choose_thread(candidates, count, false)];
 }
 
+static int errnos[ACTORS];
+
+int explore_errno_get(void)
+{
+    return errnos[run.current];
+}
+
+void explore_errno_set(int value)
+{
+    errnos[run.current] = value;
+}
+
 void explore_yield(void)
 {
     if (run.current == PREPARER)

@@ -52,6 +52,10 @@ unsigned explore_crashed(void);  /* threads that have stopped for ever */
  * did happens before the answer. */
 int explore_has_died(unsigned thread);
 
+/* errno of the calling thread, for system calls that a model provides. */
+int explore_errno_get(void);
+void explore_errno_set(int value);
+
 /* Memory that is watched: an access after its release is a failure, and so is memory that is left
  * over when the model ends. explore_alloc() never fails. */
 void *explore_alloc(size_t bytes);

@@ -36,8 +36,7 @@
 #define weft_assert(condition)                                                                     \
     (WEFT__LIKELY(condition) ? (void)0 : WEFT__PANIC("assertion failed: " #condition))
 
-/* No code under the explorer fails a system call. */
-#define weft__errno_get() 0
-#define weft__errno_set(value) ((void)(value))
+#define weft__errno_get() explore_errno_get()
+#define weft__errno_set(value) explore_errno_set(value)
 
 #endif
