@@ -9,9 +9,8 @@
  *
  * Not under ThreadSanitizer: each of its steps is hundreds of the machine's.
  * ctest: TIMEOUT 120 LABELS slow no-tsan */
+#include "../core/trace.h"
 #include "shared.h"
-
-#include <sys/ptrace.h>
 
 #include <weft/queue.h>
 #include <weft/shm.h>
@@ -197,20 +196,6 @@ static void check_death(const work *operation)
         assert_int_equal(refill[150 + i], 2);
 }
 
-/* Let a stopped child execute so many instructions; nonzero: it has come to the end. */
-static int step(pid_t child, unsigned long instructions)
-{
-    int status = 0;
-    for (unsigned long i = 0; i < instructions; i++) {
-        assert_int_equal(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSTOPPED(status));
-        if (WSTOPSIG(status) != SIGTRAP)
-            return 1;
-    }
-    return 0;
-}
-
 static void be_the_child(int (*body)(void))
 {
     (void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
@@ -265,9 +250,7 @@ static int kill_after(const work *operation, unsigned long instructions)
         for (uint64_t i = 1; i <= operation->present; i++)
             assert_int_equal(push_one(operation, i), 0);
     int is_over = step(child, instructions);
-    (void)kill(child, SIGKILL);
-    while (waitpid(child, &status, 0) == child && !WIFSIGNALED(status))
-        continue;
+    assert_true(is_over >= 0 && kill_traced(child));
     return is_over;
 }
 
@@ -443,9 +426,7 @@ static int kill_holder_after(int (*body)(void), unsigned long instructions)
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     int is_over = step(child, instructions);
-    (void)kill(child, SIGKILL);
-    while (waitpid(child, &status, 0) == child && !WIFSIGNALED(status))
-        continue;
+    assert_true(is_over >= 0 && kill_traced(child));
     return is_over;
 }
 
