@@ -21,6 +21,7 @@
 
 #include "fiber/switch.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,8 @@ typedef struct thread {
     bool is_waiting;      /* has called explore_yield(), and nobody has written since */
     bool is_postponed;    /* others go before `next`, and nobody has done anything that matters */
     engine_step next;
-    const uint32_t *word; /* what a BLOCKED one sleeps on */
+    explore_sleep sleeps[EXPLORE_SLEEPS_MAX]; /* what a BLOCKED one sleeps on */
+    unsigned sleep_count;
     void (*body)(void);
     weft__context context;
     unsigned priority; /* PCT's */
@@ -347,7 +349,7 @@ static void give_way(void)
         return;
     }
     for (unsigned i = 0; i < EXPLORE_THREADS_MAX; i++)
-        if (run.threads[i].state == BLOCKED && run.crashes == 0)
+        if (run.threads[i].state == BLOCKED && (run.crashes == 0 || run.model->ends != NULL))
             engine_fail("deadlock: thread %u sleeps and nobody will wake it", i);
     leave();
 }
@@ -469,6 +471,14 @@ bool engine_is_dead_frame(const void *address)
     return false;
 }
 
+static bool is_asleep_on(const thread *t, const uint32_t *word)
+{
+    for (unsigned i = 0; i < t->sleep_count && t->state == BLOCKED; i++)
+        if (t->sleeps[i].word == word)
+            return true;
+    return false;
+}
+
 /* ---- what else may happen ------------------------------------------------------------------- */
 
 bool engine_may_be_stale(void)
@@ -481,14 +491,42 @@ void engine_is_stale(void)
     run.stale++;
 }
 
+/* Wake up to `count` of those who sleep on a word: how many. */
+static int wake(const uint32_t *word, int count)
+{
+    int woken = 0;
+    for (unsigned i = 0; i < EXPLORE_THREADS_MAX && woken < count; i++) {
+        thread *t = &run.threads[i];
+        if (!is_asleep_on(t, word))
+            continue;
+        t->state = READY;
+        t->is_waiting = false;
+        woken++;
+        engine_say("wakes T%u", i);
+    }
+    return woken;
+}
+
+/* What the kernel does when a process is dead: nobody can come between it and the end. */
+static void tell_of_end(void)
+{
+    static const explore_site site = {"the kernel: an end", EXPLORE_ACQ_REL};
+    uint32_t *ends = run.model->ends;
+    if (ends == NULL)
+        return;
+    (void)explore_fetch_add((explore_access){ends, sizeof *ends, &site}, 1);
+    (void)wake(ends, INT_MAX);
+}
+
 void explore_crash_point(int number)
 {
-    if (run.current == PREPARER || run.model->crashes == 0)
+    if (run.current == PREPARER || run.model->crashes == 0 || run.current < run.model->survivors)
         return;
     if (!engine_choose(2, run.crashes >= run.model->crashes))
         return;
     run.crashes++;
     engine_makes((engine_step){NULL, true});
+    tell_of_end();
     engine_say("stops for ever at crash point %d", number);
     run.threads[run.current].state = CRASHED;
     give_way();
@@ -506,12 +544,20 @@ void *explore_hook_alloc(size_t bytes)
     return explore_alloc(bytes);
 }
 
-void explore_park_wait(const uint32_t *word, uint32_t expected)
+static bool has_changed(const explore_sleep sleeps[], unsigned count)
 {
-    engine_step step = {word, true};
+    for (unsigned i = 0; i < count; i++)
+        if (memory_newest(sleeps[i].word) != sleeps[i].expected)
+            return true;
+    return false;
+}
+
+void explore_park_any(const explore_sleep sleeps[], unsigned count)
+{
+    engine_step step = {count == 1 ? sleeps[0].word : NULL, true};
     engine_point(step, false);
     engine_makes(step);
-    if (memory_newest(word) != expected) {
+    if (has_changed(sleeps, count)) {
         engine_say("does not sleep, the word has changed");
         return;
     }
@@ -524,9 +570,15 @@ void explore_park_wait(const uint32_t *word, uint32_t expected)
         engine_fail("deadlock: nobody is left to wake who prepares or finishes");
     thread *self = &run.threads[run.current];
     self->state = BLOCKED;
-    self->word = word;
+    self->sleep_count = count;
+    memcpy(self->sleeps, sleeps, count * sizeof sleeps[0]);
     engine_say("sleeps");
     give_way();
+}
+
+void explore_park_wait(const uint32_t *word, uint32_t expected)
+{
+    explore_park_any(&(explore_sleep){word, expected}, 1);
 }
 
 /* Time is not modelled: a deadline may pass at any moment, so it passes at once, after whatever the
@@ -544,21 +596,10 @@ int explore_park_until(const uint32_t *word, uint32_t expected, int64_t deadline
 
 int explore_park_wake(const uint32_t *word, int count)
 {
-    int woken = 0;
     engine_step step = {word, true};
     engine_point(step, false);
     engine_makes(step);
-    for (unsigned i = 0; i < EXPLORE_THREADS_MAX && count > 0; i++) {
-        thread *t = &run.threads[i];
-        if (t->state != BLOCKED || t->word != word)
-            continue;
-        t->state = READY;
-        t->is_waiting = false;
-        count--;
-        woken++;
-        engine_say("wakes T%u", i);
-    }
-    return woken;
+    return wake(word, count);
 }
 
 /* ---- for models ---------------------------------------------------------------------------- */

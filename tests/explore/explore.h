@@ -25,6 +25,11 @@ typedef struct explore_model {
     unsigned spurious;                          /* waits that may return without a wake */
     unsigned crashes;                           /* threads that may stop at a crash point */
     unsigned no_memory;                         /* allocations that may fail */
+
+    /* Counts the threads that have stopped for ever, and wakes who sleeps on it, as the kernel
+     * tells of the end of a process. Then nobody may be left asleep. NULL: nobody is told. */
+    uint32_t *ends;
+    unsigned survivors; /* so many threads, from the first on, do not stop */
 } explore_model;
 
 /* Define a model, and have it found: EXPLORE_MODEL(variable) = {.name = "protocol.what", ...};
@@ -102,6 +107,14 @@ typedef struct explore_access {
     const explore_site *site;
 } explore_access;
 
+/* A word, and what it must hold for a sleep on it. */
+typedef struct explore_sleep {
+    const uint32_t *word;
+    uint32_t expected;
+} explore_sleep;
+
+#define EXPLORE_SLEEPS_MAX 3
+
 uint64_t explore_load(explore_access access);
 void explore_store(explore_access access, uint64_t value);
 uint64_t explore_exchange(explore_access access, uint64_t value);
@@ -113,6 +126,7 @@ void explore_membarrier(void);
 void explore_yield(void); /* the caller waits for what another thread is to write */
 void explore_crash_point(int number);
 void explore_park_wait(const uint32_t *word, uint32_t expected);
+void explore_park_any(const explore_sleep sleeps[], unsigned count); /* until one changes */
 int explore_park_until(const uint32_t *word, uint32_t expected, int64_t deadline_ns);
 int explore_park_wake(const uint32_t *word, int count); /* how many it has woken */
 

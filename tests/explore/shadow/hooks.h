@@ -7,6 +7,7 @@
 
 #include <weft/base.h>
 
+#include "block.h" /* before names of its own become macros here */
 #include "explore.h"
 
 #define weft__relax() explore_yield()
