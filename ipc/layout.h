@@ -60,7 +60,7 @@ typedef struct weft__shm_header {
     uint32_t state;         /* enum weft__shm_state; stored last by the maker */
     uint8_t unused_[40];
     uint32_t deaths;        /* processes proved dead; whoever proves it adds one and wakes all */
-    uint32_t arrivals;      /* processes that have attached; they add one and wake all */
+    uint32_t arrivals;      /* attached, or left with something open: they add one and wake all */
     uint32_t is_coarse;     /* 1: somebody cannot be reached by membarrier(); sleep briefly only */
     uint32_t last_was_dead; /* 1: the process that left last was killed; 0 again on an arrival */
     uint8_t unused2_[120];
@@ -90,7 +90,7 @@ static_assert(sizeof(weft__shm_header) == 256, "layout");
  * written between JOINING and LIVE, and constant while the generation lasts. */
 typedef struct weft__shm_process {
     uint64_t state;   /* compare-and-swap by everybody */
-    uint64_t started; /* clock ticks after boot, field 22 of /proc/PID/stat */
+    uint64_t started; /* clock ticks after boot, field 22 of /proc/PID/stat; or WEFT__LEFT */
     uint64_t boot;    /* hash of the boot's id */
     uint64_t pid_ns;  /* inode of the namespace in which the pid means something */
     uint8_t unused_[96];
@@ -108,6 +108,10 @@ enum weft__phase {
     WEFT__PHASE_LIVE = 2,
     WEFT__PHASE_DEAD = 3, /* proved dead; what it has left behind is being seen to */
 };
+
+/* In `started`, when no process ever did: a LIVE one has left, with something open that others are
+ * to settle. */
+#define WEFT__LEFT UINT64_MAX
 
 #define WEFT__PROCESS_STATE(generation, phase, pid)                                                \
     ((uint64_t)(generation) << 40 | (uint64_t)(phase) << 32 | (uint32_t)(pid))

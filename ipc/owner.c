@@ -104,6 +104,24 @@ static void evict_the_dead(weft__segment *segment)
     weft__members_reap(segment);
 }
 
+/* Whoever sleeps longer than a moment sleeps on these two counts (watch.c). */
+static void tell_of_arrival(weft__segment *segment)
+{
+    /* edge shm.arrival (release): the entry, before sleepers look whom to watch */
+    (void)weft__fetch_add_acq_rel(&segment->header->arrivals, 1);
+    WEFT_CRASH_POINT(35);
+    (void)weft__hook_shared_wake(&segment->header->arrivals, INT_MAX);
+}
+
+static void tell_of_death(weft__segment *segment)
+{
+    WEFT_CRASH_POINT(33);
+    /* edge shm.death (release): DEAD in the entry, before sleepers look who it is */
+    (void)weft__fetch_add_acq_rel(&segment->header->deaths, 1);
+    WEFT_CRASH_POINT(34);
+    (void)weft__hook_shared_wake(&segment->header->deaths, INT_MAX);
+}
+
 int weft__member_join(weft__segment *segment)
 {
     weft__identity self = weft__identity_self();
@@ -116,9 +134,7 @@ int weft__member_join(weft__segment *segment)
             return -ENOMEM;
     }
     weft__store_relaxed(&segment->header->last_was_dead, 0); /* relaxed: a hint for waiters */
-    /* edge shm.arrival (release): the entry, before sleepers look whom to watch */
-    (void)weft__fetch_add_acq_rel(&segment->header->arrivals, 1);
-    (void)weft__hook_shared_wake(&segment->header->arrivals, INT_MAX);
+    tell_of_arrival(segment);
     return 0;
 }
 
@@ -146,13 +162,6 @@ static void seats_free(weft__segment *segment, uint64_t member)
     }
 }
 
-/* Whoever sleeps longer than a moment sleeps on this count (watch.c). */
-static void tell_of_death(weft__segment *segment)
-{
-    (void)weft__fetch_add_relaxed(&segment->header->deaths, 1); /* relaxed: a hint for waiters */
-    (void)weft__hook_shared_wake(&segment->header->deaths, INT_MAX);
-}
-
 void weft__member_leave(weft__segment *segment, int is_killed)
 {
     uint64_t member = segment->member;
@@ -162,9 +171,11 @@ void weft__member_leave(weft__segment *segment, int is_killed)
     uint32_t generation = WEFT__MEMBER_GENERATION(member);
     uint64_t live = WEFT__PROCESS_STATE(generation, WEFT__PHASE_LIVE, segment->identity.pid);
     if (is_killed) {
-        uint64_t dead = WEFT__PROCESS_STATE(generation, WEFT__PHASE_DEAD, segment->identity.pid);
-        if (entry_swap(process, live, dead))
-            tell_of_death(segment);
+        /* Not DEAD: if this process were killed now, nobody would tell of that any more.
+         * edge shm.left (release): the last that it has stored here */
+        weft__store_release(&process->started, WEFT__LEFT);
+        WEFT_CRASH_POINT(36);
+        tell_of_arrival(segment);
         return;
     }
     seats_free(segment, member);
@@ -216,12 +227,21 @@ static int is_attached(uint64_t state)
     return phase == WEFT__PHASE_LIVE || phase == WEFT__PHASE_JOINING;
 }
 
+int weft__member_has_left(const weft__segment *segment, uint64_t member)
+{
+    /* edge shm.left (acquire): the last that it has stored */
+    return WEFT__PROCESS_PHASE(state_of(segment, member)) == WEFT__PHASE_LIVE &&
+           weft__load_acquire(&segment->processes[WEFT__MEMBER_INDEX(member)].started) ==
+               WEFT__LEFT;
+}
+
 void weft__member_look(weft__segment *segment, uint64_t member)
 {
     weft__shm_process *process = &segment->processes[WEFT__MEMBER_INDEX(member)];
     uint64_t state = state_of(segment, member);
     weft__identity identity = identity_of(process, state);
-    if (is_attached(state) && weft__identity_is_dead(&identity, &segment->identity))
+    if (is_attached(state) && (weft__member_has_left(segment, member) ||
+                               weft__identity_is_dead(&identity, &segment->identity)))
         entry_bury(segment, process, state);
 }
 

@@ -23,7 +23,7 @@ int weft__member_join(weft__segment *segment) WEFT_NODISCARD;
 /* The ring in a segment that holds one. */
 weft__ring weft__ring_of(const weft__segment *segment);
 
-/* Leave it. `is_killed`: leave everything as it is, to be found by the others. */
+/* Leave it. `is_killed`: leave everything as it is, to be found by the others, who are told. */
 void weft__member_leave(weft__segment *segment, int is_killed);
 
 /* Make a segment known to this process, so that a forked child joins it anew, and forget it. */
@@ -35,6 +35,9 @@ uint64_t weft__member_self(weft__segment *segment);
 
 /* Whether a member has been proved dead or is gone; for those who have no ring. */
 int weft__member_is_dead(const weft__segment *segment, uint64_t member);
+
+/* Whether it has left in that way, and nobody has taken note yet: weft__member_look() does. */
+int weft__member_has_left(const weft__segment *segment, uint64_t member);
 
 /* Ask the kernel about all others; system calls. Returns how many entries are DEAD now. */
 unsigned weft__members_look(weft__segment *segment);

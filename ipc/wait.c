@@ -62,15 +62,17 @@ static void settle(weft_queue *queue, uint32_t deaths)
 
 void weft__queue_settle(weft_queue *queue)
 {
-    uint32_t deaths = weft__load_relaxed(&queue->segment->header->deaths); /* relaxed: a hint */
-    if (deaths != weft__load_relaxed(&queue->deaths_seen))                 /* relaxed: as above */
+    /* edge shm.death (acquire): the entries of all whose deaths will count as seen */
+    uint32_t deaths = weft__load_acquire(&queue->segment->header->deaths);
+    if (deaths != weft__load_relaxed(&queue->deaths_seen)) /* relaxed: a hint of this process */
         settle(queue, deaths);
 }
 
 int64_t weft__queue_inherit(weft_queue *queue, uint32_t seat, uint64_t most)
 {
     weft__heir heir = {.seat = seat, .most = most};
-    uint32_t deaths = weft__load_relaxed(&queue->segment->header->deaths); /* relaxed: a hint */
+    /* edge shm.death (acquire): as in weft__queue_settle() */
+    uint32_t deaths = weft__load_acquire(&queue->segment->header->deaths);
     weft__settled settled = weft__recover(&queue->ring, &heir);
     if (settled == WEFT__TAKEN_ON)
         return (int64_t)heir.position;

@@ -10,7 +10,9 @@
  *
  * Nobody depends on somebody else's thread. A prover that is killed between a proof and its telling
  * was itself watched by the others. Who arrives changes the count of arrivals, on which they sleep
- * too, before it does anything else: so whoever has ever touched the segment is watched.
+ * too, before it does anything else: so whoever has ever touched the segment is watched. So does
+ * whoever leaves with something open: he does not bury himself, since if he were killed with that
+ * untold there would be nobody left to be found dead.
  *
  * Naps of 1, 2, 4 … 100 ms are what remains where this cannot be had: no descriptor or thread left,
  * a kernel before 5.16. Time decides when to ask, never who is dead. The first nap of a wait is
@@ -66,9 +68,9 @@ void weft__nap_begin(weft__nap *nap)
     if (is_plain(nap))
         return;
     const weft__shm_header *header = nap->segment->header;
-    nap->deaths = weft__load_relaxed(&header->deaths); /* relaxed: slept on */
-    /* edge shm.arrival (acquire): the entries of all who have arrived */
-    nap->arrivals = weft__load_acquire(&header->arrivals);
+    /* edge shm.death (acquire): the entries of all who were counted */
+    nap->deaths = weft__load_acquire(&header->deaths);
+    nap->arrivals = weft__load_relaxed(&header->arrivals); /* relaxed: who is watched looks again */
     weft__watch(nap->segment);
 }
 
@@ -236,15 +238,17 @@ static int is_watched(const weft__segment *segment, uint64_t member)
     return 0;
 }
 
+/* Watch one of the others, or settle at once whether it is there at all. */
 static void add(weft__segment *segment, uint64_t member)
 {
-    if (member == 0 || watch.count == WATCHED_MAX || is_watched(segment, member))
+    int has_left = weft__member_has_left(segment, member);
+    if (!has_left && (watch.count == WATCHED_MAX || is_watched(segment, member)))
         return;
-    int pidfd = weft__member_open(segment, member);
+    int pidfd = has_left ? -ESRCH : weft__member_open(segment, member);
     if (pidfd >= 0)
         watch.list[watch.count++] = (watched){segment, member, pidfd};
     else
-        weft__member_look(segment, member); /* it may be gone already */
+        weft__member_look(segment, member);
 }
 
 /* Forget those who have left; all, if `segment` is being left itself. */
@@ -260,8 +264,11 @@ static void watch_all(weft__segment *segment)
 {
     (void)pthread_mutex_lock(&watch.lock);
     forget(segment, 0);
-    for (uint32_t i = 0; i < segment->geometry.participants; i++)
-        add(segment, weft__member_other(segment, i));
+    for (uint32_t i = 0; i < segment->geometry.participants; i++) {
+        uint64_t member = weft__member_other(segment, i);
+        if (member != 0)
+            add(segment, member);
+    }
     (void)pthread_mutex_unlock(&watch.lock);
     call_thread();
 }
