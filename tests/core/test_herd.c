@@ -112,7 +112,7 @@ static int check_pipe(void *arg)
 {
     int fds[2];
     (void)arg;
-    CHECK(weft_pipe(fds) == 0);
+    CHECK(weft_fd_pipe(fds) == 0);
     return check_readers(fds, 1);
 }
 
