@@ -70,8 +70,7 @@ static int create(weft_procpool **pool, int64_t spin_ns)
                                                               .on_death = note_death});
 }
 
-/* ---- a worker is killed ------------------------------------------------------------------------
- * */
+/* ---- a worker is killed ---------------------------------------------------------------------- */
 
 typedef struct trial {
     weft_procpool *pool;
@@ -207,8 +206,7 @@ static void test_kill_around_a_sleep(void **state)
     kill_worker(-1, 1, LESS_IF_SANITIZED(19, 211));
 }
 
-/* ---- whoever submits is killed -----------------------------------------------------------------
- * */
+/* ---- whoever submits is killed --------------------------------------------------------------- */
 
 /* The pool's process: it stops before it submits, and when it has. */
 static int submit_and_stop(void)

@@ -16,8 +16,7 @@
 #define FOLDER "/dev/shm"
 #define MANY 64
 
-/* ---- a folder of one's own ---------------------------------------------------------------------
- * */
+/* ---- a folder of one's own ------------------------------------------------------------------- */
 
 static int write_text(const char *path, const char *text)
 {
@@ -74,8 +73,7 @@ static unsigned count_files(void)
     return count;
 }
 
-/* ---- what is made there ------------------------------------------------------------------------
- * */
+/* ---- what is made there ---------------------------------------------------------------------- */
 
 typedef struct made {
     weft_queue *queue;
@@ -163,8 +161,7 @@ static int fill_up(void *options)
     return 0;
 }
 
-/* ---- tests -------------------------------------------------------------------------------------
- * */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void fill_up_in_child(char *options)
 {
