@@ -457,13 +457,21 @@ static int connect_now(int fd, const struct sockaddr *address, socklen_t length)
     return connect(fd, address, length) == 0 ? 0 : -weft__errno_get();
 }
 
+#define CONNECT_AGAIN_NS WEFT_MSEC
+#define CONNECT_AGAIN_NS_MAX (16 * WEFT_MSEC)
+
 /* The file is non-blocking. */
 static int connect_free(int fd, const struct sockaddr *address, socklen_t length,
                         int64_t deadline_ns)
 {
     int rc = connect_now(fd, address, length);
-    while (rc == -EAGAIN) { /* a Unix socket whose backlog is full says no more than this */
-        rc = weft_sleep(weft_in(WEFT_MSEC) < deadline_ns ? weft_in(WEFT_MSEC) : deadline_ns);
+    /* A Unix socket whose backlog is full says no more than this. No event tells of room: the
+     * kernel lets only those wait who block in connect(2), a thread for each. */
+    for (int64_t pause_ns = CONNECT_AGAIN_NS; rc == -EAGAIN; pause_ns *= 2) {
+        if (pause_ns > CONNECT_AGAIN_NS_MAX)
+            pause_ns = CONNECT_AGAIN_NS_MAX;
+        int64_t again_ns = weft_in(pause_ns);
+        rc = weft_sleep(again_ns < deadline_ns ? again_ns : deadline_ns);
         if (rc != 0)
             return rc;
         if (weft_now() >= deadline_ns)

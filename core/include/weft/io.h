@@ -112,7 +112,8 @@ WEFT_API int weft_unix_listen(const char *path, int backlog);
 
 /**
  * Connect to a TCP server: every address of `host` is tried in turn. weft_unix_connect() does the
- * same in the file system.
+ * same in the file system. A Unix server that has its backlog full tells nobody when there is room:
+ * the call tries again after 1 ms, then after twice as long each time, up to 16 ms.
  *
  * Returns         an adopted descriptor; a negative errno, of the last address
  * Context         thread or fiber; may park
