@@ -425,6 +425,7 @@ static pool *pool_of_runtime(weft_runtime *runtime)
     /* edge workers.tenant (acq_rel): the pool; somebody else's, if he was faster */
     if (weft__cas_acq_rel(&runtime->tenant, &tenant, &self->tenant))
         return self;
+    tell_end(self); /* a promise that nobody keeps is not freed */
     free_pool(&self->tenant);
     return pool_of_tenant(tenant);
 }

@@ -29,8 +29,9 @@ typedef struct act {
     int (*check)(void *stage, int64_t rc);             /* all is as it should be; also tidies up */
     unsigned traits;                                   /* see below */
     unsigned waits;                                    /* at least so many, with help; 0: one */
-    int (*hinder)(void *stage); /* NULL, or what keeps it from returning, while it waits */
-    int (*let_go)(void *stage); /* with `hinder`: the opposite, also without it */
+    int (*hinder)(void *stage);          /* NULL, or what keeps it from returning, while it waits */
+    int (*let_go)(void *stage);          /* with `hinder`: the opposite, also without it */
+    int (*is_queued)(const void *stage); /* STUBBORN, and help must not come early: it waits */
 } act;
 
 #define STUBBORN 1u   /* it cannot fail: nothing cuts it off */
@@ -102,10 +103,12 @@ static int is_in_next_wait(victim *v)
     return 1;
 }
 
-/* Any other by its fiber's being neither run nor ready. */
+/* Any other by its fiber's being neither run nor ready. It may still find that it need not wait:
+ * help that would do harm then asks the primitive. */
 static int is_at_rest(const victim *v)
 {
-    return weft__load_relaxed(&v->fiber->item.state_) == 0 &&
+    return (v->act->is_queued == NULL || v->act->is_queued(v->stage)) &&
+           weft__load_relaxed(&v->fiber->item.state_) == 0 &&
            weft__load_relaxed(&v->fiber->reason) != WEFT_REASON_YIELD &&
            weft__load_relaxed(&v->fiber->reason) != WEFT_REASON_UNKNOWN;
 }

@@ -127,6 +127,12 @@ static int64_t lock_mutex_in_any_case(void *arg, int64_t deadline_ns)
     return 0;
 }
 
+static int is_mutex_awaited(const void *arg)
+{
+    const stage *s = arg;
+    return (weft__load_relaxed(&s->held.queue_.word_) & WEFT__QUEUED) != 0;
+}
+
 /* Twice it comes too late and is in front again, unless it is faster than the next who locks. */
 static int unlock_mutex(void *arg, unsigned times)
 {
@@ -177,6 +183,18 @@ static int end_writing(void *arg, unsigned times)
     s->traded = 1;
     weft_rwlock_write_unlock(&s->written);
     return 0;
+}
+
+static int is_written_awaited(const void *arg)
+{
+    const stage *s = arg;
+    return (weft__load_relaxed(&s->written.writers_.word_) & WEFT__QUEUED) != 0;
+}
+
+static int is_read_awaited(const void *arg)
+{
+    const stage *s = arg;
+    return (weft__load_relaxed(&s->read.writers_.word_) & WEFT__QUEUED) != 0;
 }
 
 /* Whoever has it now gives it back; then it is free. */
@@ -687,11 +705,11 @@ static const act acts[] = {
     {"select", prepare, select_among, pop_or_fill, check_select, .waits = 1},
     {"select in time", prepare, select_in_time, fill, check_empty, .waits = 1},
     {"mutex, in any case", prepare, lock_mutex_in_any_case, unlock_mutex, check_mutex,
-     .traits = STUBBORN},
+     .traits = STUBBORN, .is_queued = is_mutex_awaited},
     {"read lock, in any case", prepare, lock_to_read_in_any_case, end_writing, check_reader,
-     .traits = STUBBORN},
+     .traits = STUBBORN, .is_queued = is_written_awaited},
     {"write lock, in any case", prepare, lock_to_write_in_any_case, end_reading, check_read,
-     .traits = STUBBORN},
+     .traits = STUBBORN, .is_queued = is_read_awaited},
     {"end of a scope", prepare, end_scope, set_event, check_event, .traits = STUBBORN},
     {"once, behind another", prepare, call_behind_another, set_event, check_event,
      .traits = STUBBORN},
