@@ -38,8 +38,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define BATCH_MAX 64 /* fibers that an owner counts ahead */
-
 /* ---- the lists ------------------------------------------------------------------------------ */
 
 /* See that whoever cancels an outer scope finds this one: outermost first, so that being enrolled
@@ -229,8 +227,6 @@ weft_scope *weft__scope_enter(weft_scope *scope, int *result, int64_t deadline_n
     if (worker == NULL)
         return enter_in_thread(scope, is_shield);
     scope->runtime_ = worker->runtime;
-    scope->owner_ = worker->current;
-    scope->batch_ = 1;
     scope->outer_ = worker->current->brood;
     nest(scope, worker->current->scope, is_shield);
     set_scope(worker->current, scope, &scope->own_);
@@ -269,7 +265,6 @@ static WEFT__NOINLINE void leave_in_thread(weft_scope *scope)
 }
 
 static void run_rest(weft_scope *scope, weft__fiber *fiber);
-static void give_back_ahead(weft_scope *scope);
 
 weft_scope *weft__scope_finish(weft_scope *scope)
 {
@@ -277,7 +272,6 @@ weft_scope *weft__scope_finish(weft_scope *scope)
     weft__fiber *fiber = current_fiber();
     if (fiber != NULL)
         run_rest(scope, fiber);
-    give_back_ahead(scope);
     /* edge scope.alive (acquire): everything in its fibers; nobody else is there to start more */
     if (weft__load_acquire(&scope->own_.alive_) != 1)
         weft__wait(&waiter, commit_owner, scope);
@@ -454,7 +448,7 @@ static int has_stack(const weft__fiber *fiber)
 static void run_rest(weft_scope *scope, weft__fiber *fiber)
 {
     /* edge scope.alive (acquire): as in weft__scope_finish() */
-    while (weft__load_acquire(&scope->own_.alive_) != 1 + scope->ahead_ && has_stack(fiber)) {
+    while (weft__load_acquire(&scope->own_.alive_) != 1 && has_stack(fiber)) {
         weft__worker *worker = weft__worker_self();
         weft_task *item = worker->checks == 0 ? weft__worker_hop(worker) : NULL;
         if (item == NULL)
@@ -466,31 +460,6 @@ static void run_rest(weft_scope *scope, weft__fiber *fiber)
         }
         run_child((started *)(void *)item, fiber);
     }
-}
-
-/* The owner counts fibers that it is going to start in batches, each twice as large: it takes the
- * word from those who end fibers once for many. */
-static void count_in(weft_scope *scope)
-{
-    if (scope->owner_ == NULL || current_fiber() != scope->owner_) {
-        weft__brood_join(&scope->own_);
-        return;
-    }
-    if (scope->ahead_ == 0) {
-        scope->ahead_ = scope->batch_;
-        weft__fetch_add_relaxed(&scope->own_.alive_, scope->batch_); /* relaxed: as in join */
-        scope->batch_ = scope->batch_ < BATCH_MAX ? 2 * scope->batch_ : BATCH_MAX;
-    }
-    scope->ahead_--;
-}
-
-static void give_back_ahead(weft_scope *scope)
-{
-    if (scope->ahead_ == 0)
-        return;
-    /* relaxed: not the last, the owner still counts */
-    weft__fetch_add_relaxed(&scope->own_.alive_, (uint64_t)0 - scope->ahead_);
-    scope->ahead_ = 0;
 }
 
 int weft__go(weft_scope *scope, const weft_site *site, const void *args)
@@ -510,7 +479,7 @@ int weft__go(weft_scope *scope, const weft_site *site, const void *args)
     self->brood = (weft__brood){.alive_ = 1, .scope_ = scope};
     self->site = site;
     memcpy((char *)task_of(self) + type->args_offset, args, type->args_bytes);
-    count_in(scope);
+    weft__brood_join(&scope->own_);
     weft__submit(runtime, &self->item, &started_type);
     return 0;
 }

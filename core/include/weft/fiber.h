@@ -53,10 +53,7 @@ struct weft_scope {
     uint32_t cancelled_;   /* set once */
     uint32_t is_enrolled_; /* in the parent's list; that is guarded by the parent's lock */
     int failure_;          /* code of the first failure, or 0 */
-    weft__brood own_;      /* fibers that have not ended, the owner, and those counted ahead */
-    void *owner_;          /* the fiber; NULL: a plain thread */
-    uint32_t ahead_;       /* the owner's: counted in `own_`, and not yet started */
-    uint32_t batch_;       /* the owner's: how many it counts next time */
+    weft__brood own_;      /* fibers that have not ended, and the owner */
     weft__brood *outer_;   /* what the owner's submissions counted into outside */
     void *runtime_;        /* where its fibers run; NULL: the one that plain threads share */
     void *members_; /* fibers that have waited in it: those that may have to be interrupted */

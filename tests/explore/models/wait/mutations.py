@@ -74,8 +74,6 @@ CLASSICS = [
      "    int is_last = count_out(&scope->own_);\n"
      "    scope->waiter_ = waiter;\n    return !is_last;\n",
      ["scope.end"]),
-    ("what is counted ahead is not given back", "core/fiber/scope.c",
-     "    give_back_ahead(scope);\n", "    (void)give_back_ahead;\n", ["scope.batch"]),
     ("a fiber that ends takes what it has submitted for ended", "core/fiber/scope.c",
      "    if (weft__load_acquire(&self->brood.alive_) != 1)\n        return quit(&self->brood);\n",
      "", ["scope.brood"]),

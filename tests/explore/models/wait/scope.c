@@ -212,51 +212,6 @@ EXPLORE_MODEL(scope_end) = {
     .stale = 2,
 };
 
-/* ---- started in batches ---------------------------------------------------------------------- */
-
-static void run_counted(weft_task *task)
-{
-    (void)task;
-    sums[explore_self()]++;
-}
-
-static const weft_task_type counted_type = {
-    .run = run_counted, .name = "counted", .task_bytes = sizeof(weft_task)};
-static const weft_site counted_site = {&counted_type, __FILE__, __LINE__};
-
-static void thief(void)
-{
-    void *item;
-    if (weft_deque_steal(&workers[0].deque, &item) == WEFT_STEAL_ITEM)
-        workers_run(item);
-    run_own();
-}
-
-/* The second batch has room for one that is never started. */
-static void batch_owner(void)
-{
-    weft_scope *scope = enter();
-    explore_check(weft__go(scope, &counted_site, &scope) == 0);
-    explore_check(weft__go(scope, &counted_site, &scope) == 0);
-    leave(scope);
-    explore_check(sums[0] + sums[1] == 2);
-}
-
-static void prepare_batch(void)
-{
-    workers_prepare(2);
-    sums[0] = sums[1] = 0;
-}
-
-EXPLORE_MODEL(scope_batch) = {
-    .name = "scope.batch",
-    .prepare = prepare_batch,
-    .threads = {batch_owner, thief},
-    .finish = workers_finish,
-    .preemptions = 3,
-    .stale = 1,
-};
-
 /* ---- the brood of a fiber -------------------------------------------------------------------- */
 
 static weft__brood *brood; /* that thread 2 is counted in, once */
@@ -292,6 +247,14 @@ static void brood_owner(void)
     explore_check(weft__go(scope, &submitter_site, &scope) == 0);
     leave(scope);
     explore_check(sums[1] == 1 && sums[2] == 1);
+}
+
+static void thief(void)
+{
+    void *item;
+    if (weft_deque_steal(&workers[0].deque, &item) == WEFT_STEAL_ITEM)
+        workers_run(item);
+    run_own();
 }
 
 static void submitted(void)
