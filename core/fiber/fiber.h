@@ -48,8 +48,9 @@ typedef struct weft__fiber {
     void *tsan;                  /* ThreadSanitizer's idea of it, made once: it is costly */
     void *asan_fake_stack;
     unsigned valgrind_stack; /* Valgrind's number for the stack */
-    uint64_t wait;     /* how a wait that may be given up stands, and its number: sched/wait.c */
-    weft__timer timer; /* for its deadline */
+    uint32_t committing;     /* its commit has not returned: nobody switches to it; sched/wait.c */
+    uint64_t wait;           /* how a wait that may be given up stands, and its number */
+    weft__timer timer;       /* for its deadline */
 
     /* fiber/scope.c; a task that is no fiber of a scope's own has none. */
     weft_scope *scope;        /* the innermost it is in */

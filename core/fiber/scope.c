@@ -16,13 +16,16 @@
  * scope is left, so that a fiber which waits often pays once.
  *
  *     cancel                                 wait
- *     lock; cancelled = 1                    enrol (under the lock)
- *     walk the lists, interrupt              word = ARMING
+ *     cancelled = 1                          enrol (under the lock)
+ *     lock; walk the lists, interrupt        word = PARKED
+ *     somebody awake? membarrier(), again    (compiler barrier)
  *     unlock, wake                           cancelled? give up
  *
  * If the walk misses a fiber, that fiber enrols after the lock was held, and so sees the flag. If
- * the walk finds it before its word says ARMING, the fiber looks at the flag after that; both are
- * sequentially consistent. [wait.cancel]
+ * it finds one whose word does not say PARKED, that may be about to, and have looked at the flag
+ * already; after the barrier the second walk sees its word, or it the flag. So a wait, which
+ * happens all the time, pays for no fence; whoever cancels does, and only if somebody is awake.
+ * [wait.cancel]
  *
  * Locks are taken from the outside in, held for a few instructions (a walk: a few for each member),
  * and never while waking.
@@ -102,23 +105,39 @@ void weft__fiber_enrol(weft__fiber *fiber)
     fiber->enrolled = scope;
 }
 
+static weft__fiber *current_fiber(void)
+{
+    weft__worker *worker = weft__worker_self();
+    return worker != NULL ? worker->current : NULL;
+}
+
 /* ---- cancelling ----------------------------------------------------------------------------- */
 
-/* Interrupt all who wait in `scope` or within, for the sake of a scope at `depth`; links those that
- * have to be made runnable in front of `chain`. */
-static weft_task *interrupt_all(weft_scope *scope, unsigned depth, weft_task *chain)
+/* A walk through all who are enrolled in a scope or within. */
+typedef struct sweep {
+    unsigned depth;               /* of the scope that is cancelled; constant, as the next */
+    const weft__fiber *self;      /* that cancels, or NULL */
+    weft_task *chain;             /* those who have to be made runnable */
+    const weft_runtime *awake_in; /* where somebody was found awake, and may be about to wait */
+} sweep;
+
+static void interrupt_all(weft_scope *scope, sweep *all)
 {
     weft__spin_lock(&scope->lock_);
     for (weft__fiber *fiber = scope->members_; fiber != NULL; fiber = fiber->peer) {
-        if (!weft__wait_cancel(fiber, depth))
+        if (fiber == all->self)
             continue;
-        fiber->item.prev_ = chain;
-        chain = &fiber->item;
+        int rc = weft__wait_cancel(fiber, all->depth);
+        if (rc == -EAGAIN)
+            all->awake_in = fiber->runtime;
+        if (rc <= 0)
+            continue;
+        fiber->item.prev_ = all->chain;
+        all->chain = &fiber->item;
     }
     for (weft_scope *child = scope->children_; child != NULL; child = child->next_)
-        chain = interrupt_all(child, depth, chain);
+        interrupt_all(child, all);
     weft__spin_unlock(&scope->lock_);
-    return chain;
 }
 
 void weft_cancel_scope(weft_scope *scope)
@@ -127,11 +146,16 @@ void weft_cancel_scope(weft_scope *scope)
         return;
     /* edge wait.cancel (seq_cst): before the walk looks at anybody's word */
     weft__store_seq_cst(&scope->cancelled_, 1);
-    weft_task *chain = interrupt_all(scope, scope->depth_, NULL);
-    while (chain != NULL) {
-        weft_task *next = chain->prev_;
-        weft__fiber_ready((weft__fiber *)(void *)chain);
-        chain = next;
+    sweep all = {.depth = scope->depth_, .self = current_fiber()};
+    interrupt_all(scope, &all);
+    if (all.awake_in != NULL && all.awake_in->can_raid) {
+        weft__hook_membarrier(); /* edge wait.cancel: the fence of all who announce a wait */
+        interrupt_all(scope, &all);
+    }
+    while (all.chain != NULL) {
+        weft_task *next = all.chain->prev_;
+        weft__fiber_ready((weft__fiber *)(void *)all.chain);
+        all.chain = next;
     }
 }
 
@@ -166,12 +190,6 @@ int weft__fiber_is_cancelled(const weft__fiber *fiber)
 }
 
 /* ---- entering and leaving ------------------------------------------------------------------- */
-
-static weft__fiber *current_fiber(void)
-{
-    weft__worker *worker = weft__worker_self();
-    return worker != NULL ? worker->current : NULL;
-}
 
 weft_scope *weft_current_scope(void)
 {

@@ -14,9 +14,11 @@
 #include "fiber/local.h"
 #include "hooks.h"
 
+#include <sched.h>
 #include <time.h>
 
 #define CACHE_MAX 64
+#define LEFT_ROUNDS 64
 #define FIBER_PATIENCE_NS (10 * WEFT_SEC)
 
 const weft_task_type weft__fiber_type = {.run = NULL, .name = "fiber", .file = __FILE__};
@@ -102,6 +104,19 @@ static weft__fiber *fiber_for_parking(weft__worker *worker)
     return fiber;
 }
 
+/* Who is to go on may have been woken, or cancelled, in the middle of its own commit, which another
+ * worker makes: a few instructions more. */
+static weft__fiber *when_left(weft__fiber *fiber)
+{
+    /* edge wait.left (acquire): whoever made the commit is through with the fiber's frame */
+    for (unsigned round = 1; WEFT__UNLIKELY(weft__load_acquire(&fiber->committing)); round++) {
+        weft__relax();
+        if (round % LEFT_ROUNDS == 0)
+            (void)sched_yield(); /* he may have lost his processor */
+    }
+    return fiber;
+}
+
 /* Straight to the next fiber that is ready, if that is what comes next: one switch instead of two,
  * and the caller's return address is the one that the processor expects. */
 weft__fiber *weft__worker_choose(weft__worker *worker)
@@ -110,7 +125,7 @@ weft__fiber *weft__worker_choose(weft__worker *worker)
         return fiber_for_parking(worker); /* the loop moves fibers to other workers */
     weft_task *item = weft__worker_hop(worker);
     if (item != NULL && weft__join_type(item) == &weft__fiber_type)
-        return (weft__fiber *)(void *)item;
+        return when_left((weft__fiber *)(void *)item);
     worker->handed = item;
     return fiber_for_parking(worker);
 }
@@ -121,7 +136,7 @@ static void resume(weft__worker *worker, weft__fiber *fiber)
 {
     weft_assert(worker->lane.youngest_ == NULL);
     worker->retired = worker->current;
-    weft__worker_switch(worker, fiber);
+    weft__worker_switch(worker, when_left(fiber));
     settle(weft__worker_self()); /* not `worker`: this may be another thread */
 }
 

@@ -5,15 +5,14 @@
  * whoever cancels it. One word in the fiber's descriptor decides; whoever swaps PARKED away makes
  * the fiber runnable, and nobody else does:
  *
- *                          ┌─ waker ──► WOKEN                       go on; nobody will come
- *     ARMING ──► PARKED ───┼─ timer ──► TIMED_OUT ─┬─ waker ─► WOKEN   noted, not resumed again
- *       │   commit done    └─ cancel ─► CANCELED ──┘
- *       └─ any of the three: noted, and the fiber need not park
+ *                ┌─ waker ──► WOKEN                       go on; nobody will come
+ *     PARKED ────┼─ timer ──► TIMED_OUT ─┬─ waker ─► WOKEN   noted, not resumed again
+ *                └─ cancel ─► CANCELED ──┘
  *
- * ARMING is the time between the commit, which lets the waker know of the waiter, and the moment
- * when nothing more has to be done for the fiber: the timer is armed in between. Armed before, it
- * could resume a fiber whose commit is still to come; without ARMING, the waker could resume one
- * whose timer is being armed.
+ * The word says PARKED before the timer is armed, the flag of whoever cancels is looked at, and the
+ * commit lets the waker know of the waiter: so each of the three may come while there is still
+ * something to be done for the fiber, in its frame. What keeps the frame in place meanwhile is
+ * `committing`: runnable or not, nobody switches to the fiber before that is zero (loop.c).
  *
  * A waker comes at most once. A fiber that gives up takes its waiter back from where it is
  * registered, and then no waker comes; or it cannot, because the waker has it in hand already, and
@@ -32,7 +31,6 @@
 #include <errno.h>
 
 #define AWAKE ((uint64_t)0)
-#define ARMING ((uint64_t)1)
 #define PARKED ((uint64_t)2)
 #define WOKEN ((uint64_t)3)
 #define TIMED_OUT ((uint64_t)4)
@@ -59,15 +57,6 @@ static int interrupt(weft__fiber *fiber, uint64_t number, uint64_t reason)
 {
     uint64_t seen = number | PARKED;
     /* edge wait.word (acq_rel): as for a waker */
-    if (weft__cas_acq_rel(&fiber->wait, &seen, number | reason))
-        return 1;
-    if (seen != (number | ARMING))
-        return 0;
-    /* edge wait.word (acq_rel): as for a waker */
-    if (weft__cas_acq_rel(&fiber->wait, &seen, number | reason))
-        return 0; /* it has not parked yet, and will not */
-    seen = number | PARKED;
-    /* edge wait.word (acq_rel): it has parked in between */
     return weft__cas_acq_rel(&fiber->wait, &seen, number | reason);
 }
 
@@ -79,13 +68,15 @@ int weft__wait_expire(weft__fiber *fiber)
 
 int weft__wait_cancel(weft__fiber *fiber, unsigned depth)
 {
-    /* edge wait.cancel (seq_cst): behind the flag of whoever cancels; a wait that begins later
-     * sees the flag itself. */
+    /* edge wait.cancel (seq_cst): behind the flag of whoever cancels, in the second walk behind his
+     * membarrier() too; a wait that is not seen here sees the flag itself. */
     uint64_t word = weft__load_seq_cst(&fiber->wait);
+    if (STATE(word) != PARKED)
+        return -EAGAIN;
     /* relaxed: constant during a wait, and the swap below finds out whether it is still that one */
     if (depth <= weft__load_relaxed(&fiber->shield))
         return 0;
-    return interrupt(fiber, NUMBER(word), CANCELED);
+    return interrupt(fiber, NUMBER(word), CANCELED) ? 1 : -EAGAIN;
 }
 
 /* ---- the fiber ------------------------------------------------------------------------------ */
@@ -97,25 +88,47 @@ typedef struct attempt {
     uint64_t number;
 } attempt;
 
-/* On the next fiber's stack: register the waiter, arm the timer, then let go. */
+/* The fiber may be resumed from here on; but see `committing`. */
+static void announce(weft__fiber *fiber, uint64_t number)
+{
+    const weft_runtime *runtime = fiber->runtime;
+    weft__store_relaxed(&fiber->committing, 1); /* relaxed: published by the next store */
+    /* edge wait.word (release): the fiber's saved context
+     * edge wait.cancel: before the look at whether the fiber is cancelled. The processor's half of
+     * the fence between is the membarrier() of whoever cancels; where he has none, the store's. */
+    if (WEFT__LIKELY(runtime->can_raid))
+        weft__store_release(&fiber->wait, number | PARKED);
+    else
+        weft__store_seq_cst(&fiber->wait, number | PARKED);
+    weft__compiler_barrier();
+}
+
+/* The commit has got what the fiber wants, and has registered nothing to be taken back: whoever has
+ * interrupted the wait came too late. Nonzero: nobody else makes the fiber runnable. */
+static int settle_for(weft__fiber *fiber, uint64_t number)
+{
+    /* relaxed: whoever goes on with the fiber has waited for the end of the commit, wait.left */
+    return STATE(weft__exchange_relaxed(&fiber->wait, number | WOKEN)) == PARKED;
+}
+
+/* On the next fiber's stack: announce the wait, arm the timer, register the waiter, let go. */
 static int commit_attempt(weft__waiter *waiter, void *arg)
 {
     attempt *self = arg;
     weft__fiber *fiber = waiter->fiber;
-    if (!self->commit(waiter, self->arg)) {
-        /* relaxed: nobody resumes a fiber at ARMING. Whoever has cancelled it by now came too late:
-         * the commit has got what the fiber wants, and has registered nothing to be taken back. */
-        weft__store_relaxed(&fiber->wait, self->number | WOKEN);
-        return 0;
-    }
-    if (fiber->scope != NULL && weft__fiber_is_cancelled(fiber))
-        (void)interrupt(fiber, self->number, CANCELED);
-    else if (self->deadline_ns != WEFT_FOREVER)
+    uint64_t number = self->number;
+    announce(fiber, number);
+    int is_cancelled = fiber->scope != NULL && weft__fiber_is_cancelled(fiber);
+    if (self->deadline_ns != WEFT_FOREVER && !is_cancelled)
         weft__worker_arm(weft__worker_self(), &fiber->timer, self->deadline_ns);
-    uint64_t seen = self->number | ARMING;
-    /* edge wait.word (acq_rel): from here on the fiber may run, and its frame be gone. Whoever was
-     * faster has left his mark, and the fiber goes on at once. */
-    return weft__cas_acq_rel(&fiber->wait, &seen, self->number | PARKED);
+    int is_ready = 0; /* and nobody else sees to that */
+    if (!self->commit(waiter, self->arg))
+        is_ready = settle_for(fiber, number);
+    else if (is_cancelled)
+        is_ready = interrupt(fiber, number, CANCELED);
+    /* edge wait.left (release): the last access to the fiber's frame */
+    weft__store_release(&fiber->committing, 0);
+    return !is_ready;
 }
 
 /* The wait is over: what came of it? */
@@ -128,7 +141,7 @@ static int conclude(weft__fiber *fiber)
         return -ETIMEDOUT;
     case CANCELED:
         return -ECANCELED;
-    default: /* WOKEN, by a waker or because the commit found that there is nothing to wait for */
+    default: /* WOKEN, by a waker or because the commit has got what the fiber wants */
         weft__store_relaxed(&fiber->wait, NUMBER(word) | AWAKE); /* relaxed: the fiber's own now */
         return 0;
     }
@@ -156,8 +169,6 @@ int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg, int6
     attempt self = {.commit = commit, .arg = arg, .deadline_ns = deadline_ns, .number = number};
     waiter->is_tentative = 1;
     waiter->fiber = fiber;
-    /* edge wait.cancel (seq_cst): before the look at whether the fiber is cancelled */
-    weft__store_seq_cst(&fiber->wait, number | ARMING);
     weft__park(worker, waiter, commit_attempt, &self);
     if (deadline_ns != WEFT_FOREVER)
         weft__timer_disarm(&fiber->timer);

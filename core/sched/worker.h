@@ -279,8 +279,8 @@ int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg,
                      int64_t deadline_ns) WEFT_NODISCARD;
 void weft__wait_woken(weft__waiter *waiter);
 
-/* A waker, the fiber's timer, whoever cancels. Nonzero: the caller is the one to make the fiber
- * runnable. */
+/* A waker, the fiber's timer, whoever cancels. 1: the caller is the one to make the fiber runnable.
+ * The last answers -EAGAIN for a fiber that does not wait: it may be about to. */
 int weft__wait_claim(weft__fiber *fiber) WEFT_NODISCARD;
 int weft__wait_expire(weft__fiber *fiber) WEFT_NODISCARD;
 int weft__wait_cancel(weft__fiber *fiber, unsigned depth) WEFT_NODISCARD;

@@ -97,7 +97,8 @@ WEFT_FIBER(play_victim, victim *, v)
 static int is_in_next_wait(victim *v)
 {
     uint64_t word = weft__load_acquire(&v->fiber->wait);
-    if ((word & 7) != 2 || word >> 3 <= v->seen || weft__load_acquire(&v->ended))
+    if ((word & 7) != 2 || word >> 3 <= v->seen || weft__load_acquire(&v->fiber->committing) ||
+        weft__load_acquire(&v->ended))
         return 0;
     v->seen = word >> 3;
     return 1;

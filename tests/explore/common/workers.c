@@ -111,6 +111,8 @@ static void resume(const weft__fiber *fiber)
 {
     uint32_t *word = &resumed[fiber - fibers];
     explore_check(fiber->context.stack != NULL);
+    while (weft__load_acquire(&fiber->committing)) /* as when_left() in loop.c does */
+        weft__relax();
     weft__store_release(word, 1);
     explore_park_wake(word, 1);
 }

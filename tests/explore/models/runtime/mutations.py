@@ -2,6 +2,7 @@
 """Classic mistakes in changing fibers and in stopping, which the models beside this file notice."""
 
 MOVE = ["runtime.letter", "runtime.scope", "runtime.foreign"]
+COMMIT = ["runtime.commit"]
 REGION = ["runtime.region"]
 WATCH = ["watch.alone", "watch.busy", "watch.file", "watch.file-busy", "watch.kick",
          "watch.turn"]
@@ -13,6 +14,12 @@ CLASSICS = [
      "    weft__worker_switch(worker, next);\n",
      "    worker->parked.commit = NULL;\n    if (commit(waiter, arg))\n"
      "        weft__worker_switch(worker, next);\n", MOVE),
+    ("a fiber is switched to in the middle of its commit", "core/sched/wait.c",
+     "    weft__store_relaxed(&fiber->committing, 1); /* relaxed: published by the next store */\n",
+     "", COMMIT),
+    ("a fiber counts as left before its commit", "core/sched/wait.c",
+     "    int is_ready = 0; /* and nobody else sees to that */\n",
+     "    int is_ready = 0;\n    weft__store_release(&fiber->committing, 0);\n", COMMIT),
     ("a fiber that need not wait is forgotten", "core/sched/loop.c",
      "    if (!commit(worker->parked.waiter, worker->parked.arg))\n"
      "        weft__fiber_ready(fiber);\n",

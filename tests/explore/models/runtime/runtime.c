@@ -123,24 +123,30 @@ static void end_piece(piece *one)
         runtime_stop();
 }
 
-/* Two tasks, in the injector before the workers begin. */
+static void add_piece(const weft_task_type *type)
+{
+    piece *one = explore_alloc(sizeof *one);
+    one->runs = 0;
+    one->head.prev_ = NULL;
+    one->head.state_ = (uintptr_t)type;
+    pieces[unfinished++] = one;
+    weft__injector_push(&runtime->injector, (weft__link *)(void *)&one->head);
+}
+
+/* One or two tasks for two workers, in the injector before they begin. */
 static void prepare_pieces(const weft_task_type *first, const weft_task_type *second)
 {
-    const weft_task_type *types[2] = {first, second};
     runtime_prepare(2);
-    unfinished = 2;
-    for (unsigned i = 0; i < 2; i++) {
-        pieces[i] = explore_alloc(sizeof *pieces[i]);
-        pieces[i]->runs = 0;
-        pieces[i]->head.prev_ = NULL;
-        pieces[i]->head.state_ = (uintptr_t)types[i];
-        weft__injector_push(&runtime->injector, (weft__link *)(void *)&pieces[i]->head);
-    }
+    unfinished = 0;
+    pieces[1] = NULL;
+    add_piece(first);
+    if (second != NULL)
+        add_piece(second);
 }
 
 static void finish_pieces(void)
 {
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 2 && pieces[i] != NULL; i++) {
         explore_check(pieces[i]->runs == 1);
         explore_free(pieces[i]);
     }
@@ -198,6 +204,50 @@ EXPLORE_MODEL(runtime_letter) = {
     .finish = finish_pieces,
     .preemptions = 2,
     .stale = 1,
+};
+
+/* The reader's wait may be given up: its commit is not through with the frame when it has let the
+ * waiter be found, and by then somebody may have made the fiber runnable: here a plain thread, for
+ * the other worker. */
+typedef struct frame {
+    weft__waiter waiter; /* first member */
+    unsigned commits;
+} frame;
+
+static int commit_slowly(weft__waiter *waiter, void *arg)
+{
+    frame *mine = arg;
+    int has_to_wait = commit_box(waiter, NULL);
+    mine->commits++;
+    return has_to_wait;
+}
+
+static void run_patient(weft_task *task)
+{
+    frame *mine = explore_alloc(sizeof *mine);
+    mine->commits = 0;
+    explore_check(weft__wait_until(&mine->waiter, commit_slowly, mine, WEFT_FOREVER) == 0);
+    explore_check(letter == 42 && mine->commits == 1);
+    explore_free(mine);
+    end_piece((piece *)(void *)task);
+}
+
+static const weft_task_type patient_type = {.run = run_patient, .name = "patient"};
+
+static void prepare_commit(void)
+{
+    box = 0;
+    letter = 0;
+    prepare_pieces(&patient_type, NULL);
+}
+
+EXPLORE_MODEL(runtime_commit) = {
+    .name = "runtime.commit",
+    .prepare = prepare_commit,
+    .threads = {thread_0, thread_1, write_letter},
+    .finish = finish_pieces,
+    .preemptions = 1,
+    .stale = 0,
 };
 
 /* The writer is a plain thread, which may still look for sleepers when the run is over. */

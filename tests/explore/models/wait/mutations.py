@@ -1,41 +1,49 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Classic mistakes in waits that may be given up, which the models beside this file must notice."""
 
-WAIT = ["wait.wake", "wait.ready", "wait.alone", "wait.cancel", "wait.deadline"]
+WAIT = ["wait.wake", "wait.ready", "wait.alone", "wait.unfenced", "wait.cancel", "wait.deadline"]
 SCOPE = ["scope.nested", "scope.brief", "scope.shared"]
 
 # name, source, text that occurs once, what replaces it, models
 CLASSICS = [
     # The first two were there once.
     ("a commit that need not wait leaves a late cancel in the word", "core/sched/wait.c",
-     "        weft__store_relaxed(&fiber->wait, self->number | WOKEN);\n", "", WAIT),
+     "    return STATE(weft__exchange_relaxed(&fiber->wait, number | WOKEN)) == PARKED;\n",
+     "    uint64_t seen = number | PARKED;\n"
+     "    return weft__cas_acq_rel(&fiber->wait, &seen, number | WOKEN);\n", WAIT),
     ("a timer is out before it has expired", "core/sched/timer.c",
      "            expire(timer, arg);\n",
      "            weft__store_release(&timer->wheel, NULL);\n            expire(timer, arg);\n",
      WAIT),
-    ("a fiber parks over the mark of whoever was faster", "core/sched/wait.c",
-     "    return weft__cas_acq_rel(&fiber->wait, &seen, self->number | PARKED);\n",
-     "    weft__store_release(&fiber->wait, self->number | PARKED);\n    return seen != 0;\n",
-     WAIT),
+    ("a commit that need not wait readies a fiber that somebody has interrupted",
+     "core/sched/wait.c",
+     "number | WOKEN)) == PARKED;\n", "number | WOKEN)) != WOKEN;\n", WAIT),
     ("a fiber that has announced its wait does not look whether it is cancelled",
      "core/sched/wait.c",
-     """    if (fiber->scope != NULL && weft__fiber_is_cancelled(fiber))
-        (void)interrupt(fiber, self->number, CANCELED);
-    else if (self""", "    if (self", WAIT),
-    ("a waker resumes a fiber that has not parked", "core/sched/wait.c",
-     "    return STATE(seen) == PARKED || STATE(seen) == LEAVING;\n",
-     "    return STATE(seen) == PARKED || STATE(seen) == LEAVING || STATE(seen) == ARMING;\n",
-     WAIT),
+     "    int is_cancelled = fiber->scope != NULL && weft__fiber_is_cancelled(fiber);\n",
+     "    int is_cancelled = 0;\n", WAIT),
+    ("a fiber looks whether it is cancelled, then announces its wait", "core/sched/wait.c",
+     """    announce(fiber, number);
+    int is_cancelled = fiber->scope != NULL && weft__fiber_is_cancelled(fiber);
+""", """    int is_cancelled = fiber->scope != NULL && weft__fiber_is_cancelled(fiber);
+    announce(fiber, number);
+""", WAIT),
+    ("who cancels does without the barrier", "core/fiber/scope.c",
+     "        weft__hook_membarrier(); /*", "        (void)0; /*", WAIT),
+    ("who cancels does not look again behind the barrier", "core/fiber/scope.c",
+     "of all who announce a wait */\n        interrupt_all(scope, &all);\n",
+     "of all who announce a wait */\n", WAIT),
+    ("whoever is awake is taken for one who sees the flag", "core/sched/wait.c",
+     "    if (STATE(word) != PARKED)\n        return -EAGAIN;\n",
+     "    if (STATE(word) != PARKED)\n        return 0;\n", WAIT),
+    ("a commit that has found the fiber cancelled leaves that to others", "core/sched/wait.c",
+     "        is_ready = interrupt(fiber, number, CANCELED);\n",
+     "        (void)interrupt(fiber, number, CANCELED);\n", WAIT),
     ("a waker resumes a fiber that has given up", "core/sched/wait.c",
      "    return STATE(seen) == PARKED || STATE(seen) == LEAVING;\n", "    return 1;\n", WAIT),
     ("a waker forgets who waits for its wake", "core/sched/wait.c",
      "    return STATE(seen) == PARKED || STATE(seen) == LEAVING;\n",
      "    return STATE(seen) == PARKED;\n", WAIT),
-    ("who cancels does not try again", "core/sched/wait.c",
-     """    seen = number | PARKED;
-    /* edge wait.word (acq_rel): it has parked in between */
-    return weft__cas_acq_rel(&fiber->wait, &seen, number | reason);
-""", "    return 0;\n", WAIT),
     ("who has given up does not wait for the wake", "core/sched/wait.c",
      "    if (STATE(word) != WOKEN)\n", "    if (0)\n", WAIT),
     ("a fiber goes on with its timer armed", "core/sched/wait.c",
@@ -43,9 +51,17 @@ CLASSICS = [
      WAIT),
     ("the walk comes before the flag", "core/fiber/scope.c",
      """    weft__store_seq_cst(&scope->cancelled_, 1);
-    weft_task *chain = interrupt_all(scope, scope->depth_, NULL);
+    sweep all = {.depth = scope->depth_, .self = current_fiber()};
+    interrupt_all(scope, &all);
+    if (all.awake_in != NULL && all.awake_in->can_raid) {
+        weft__hook_membarrier(); /* edge wait.cancel: the fence of all who announce a wait */
+        interrupt_all(scope, &all);
+    }
 """,
-     """    weft_task *chain = interrupt_all(scope, scope->depth_, NULL);
+     """    sweep all = {.depth = scope->depth_, .self = current_fiber()};
+    interrupt_all(scope, &all);
+    weft__hook_membarrier();
+    interrupt_all(scope, &all);
     weft__store_seq_cst(&scope->cancelled_, 1);
 """, WAIT),
     ("a scope is enrolled, and those around it are not", "core/fiber/scope.c",
@@ -66,7 +82,7 @@ CLASSICS = [
     ("a fiber that leaves its scope stays enrolled", "core/fiber/scope.c",
      "    if (fiber->enrolled == scope)\n        weft__fiber_withdraw(fiber);\n", "", SCOPE),
     ("the walk does not go into inner scopes", "core/fiber/scope.c",
-     "        chain = interrupt_all(child, depth, chain);\n", "        (void)child;\n", SCOPE),
+     "        interrupt_all(child, all);\n", "        (void)child;\n", SCOPE),
     ("the owner counts itself out before its waiter can be found", "core/fiber/scope.c",
      "    scope->waiter_ = waiter;\n"
      "    weft__waits_for(waiter, WEFT_REASON_SCOPE, scope);\n"

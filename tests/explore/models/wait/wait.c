@@ -17,6 +17,12 @@
 #define GAVE_UP 2
 #define SOON (WEFT_MSEC / 2) /* before the first look at a clock */
 
+/* What a wait has on its stack. A commit may go on to use it after the waiter is registered. */
+typedef struct frame {
+    weft__waiter waiter; /* first member */
+    unsigned commits;
+} frame;
+
 static uintptr_t cell; /* 0, TOKEN, or a waiter */
 static unsigned posted, got;
 static uint32_t first;   /* how the first wait ended */
@@ -46,6 +52,13 @@ static void prepare_scope(void)
     workers[0].current->scope = &scope;
 }
 
+/* Without membarrier() both sides order their accesses by themselves. */
+static void prepare_unfenced(void)
+{
+    prepare_scope();
+    workers_runtime.can_raid = 0;
+}
+
 static void prepare_ready(void)
 {
     prepare_scope();
@@ -64,13 +77,14 @@ static void finish(void)
 
 static int take_or_queue(weft__waiter *waiter, void *arg)
 {
+    frame *mine = arg;
     uintptr_t seen = weft__load_relaxed(&cell);
-    (void)arg;
-    for (;;) {
-        uintptr_t wanted = seen == TOKEN ? 0 : (uintptr_t)waiter;
-        if (weft__cas_acq_rel(&cell, &seen, wanted))
-            return wanted != 0;
-    }
+    uintptr_t wanted;
+    do {
+        wanted = seen == TOKEN ? 0 : (uintptr_t)waiter;
+    } while (!weft__cas_acq_rel(&cell, &seen, wanted));
+    mine->commits++;
+    return wanted != 0;
 }
 
 static void post(void)
@@ -89,14 +103,16 @@ static void post(void)
 /* Wait for the token. Nonzero: the fiber has it. */
 static int acquire(int64_t deadline_ns)
 {
-    weft__waiter *mine = explore_alloc(sizeof *mine);
+    frame *mine = explore_alloc(sizeof *mine);
     uintptr_t seen = (uintptr_t)mine;
     int has = 1;
-    if (weft__wait_until(mine, take_or_queue, NULL, deadline_ns) != 0) {
+    mine->commits = 0;
+    if (weft__wait_until(&mine->waiter, take_or_queue, mine, deadline_ns) != 0) {
         has = !weft__cas_acq_rel(&cell, &seen, 0);
         if (has)
-            weft__wait_woken(mine);
+            weft__wait_woken(&mine->waiter);
     }
+    explore_check(mine->commits == 1);
     explore_free(mine);
     got += has != 0;
     return has;
@@ -207,6 +223,15 @@ EXPLORE_MODEL(wait_cancel) = {
 EXPLORE_MODEL(wait_alone) = {
     .name = "wait.alone",
     .prepare = prepare_scope,
+    .threads = {lonely, canceller},
+    .finish = finish,
+    .preemptions = 3,
+    .stale = 2,
+};
+
+EXPLORE_MODEL(wait_unfenced) = {
+    .name = "wait.unfenced",
+    .prepare = prepare_unfenced,
     .threads = {lonely, canceller},
     .finish = finish,
     .preemptions = 3,
