@@ -226,6 +226,15 @@ static void learn(weft__worker *worker, int paid)
         worker->patience_ns /= 2;
 }
 
+/* Whether the plain thread that has woken this worker is kept from running by it: the kernel likes
+ * to put whom one wakes on one's own processor. Looking for that thread's next task would be in
+ * vain, however soon it comes. */
+static int is_in_the_way(const weft__worker *worker)
+{
+    int woken_on = weft__load_relaxed(&worker->woken_on); /* relaxed: a guess */
+    return woken_on != 0 && woken_on == 1 + sched_getcpu();
+}
+
 /* Whether plain threads have lately submitted, or looked for results, and so are awake. A guess,
  * and one for all runtimes: who looks for a result does not know which of them will have it. */
 static uint32_t are_onlookers;
@@ -460,6 +469,8 @@ static int wake_worker(weft_runtime *runtime, weft__worker *worker)
     /* edge idle.stop (seq_cst): behind the store of `stopping`, as the sleeper announces first. */
     if (weft__load_seq_cst(&worker->asleep) == 0 || !claim_wake(runtime, worker))
         return 0;
+    /* relaxed: a guess */
+    weft__store_relaxed(&worker->woken_on, weft__worker_self() != NULL ? 0 : 1 + sched_getcpu());
     rouse(runtime, worker);
     return 1;
 }
@@ -676,7 +687,7 @@ static void doze(weft__worker *worker)
         sleep_plainly(worker);
     }
     WEFT__COUNT(worker, wakes, 1);
-    if (weft_now() - asleep_at < REGRET_NS)
+    if (weft_now() - asleep_at < REGRET_NS && !is_in_the_way(worker))
         learn(worker, 1);
 }
 

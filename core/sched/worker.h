@@ -93,6 +93,7 @@ struct weft__worker {
     weft__wheel wheel;      /* deadlines of fibers that have parked here */
     uint32_t asleep;        /* 1 from announcing a sleep until somebody claims the wake: idle.c */
     uint64_t announcements; /* how often it has done that; stored before */
+    int woken_on;           /* 1 + the processor of the plain thread that woke it last, or 0 */
     uint64_t sighted;       /* where a thief has last seen, and spared, its only item */
     weft__ec ec;            /* what it sleeps on */
     char line1[64];
