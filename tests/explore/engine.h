@@ -100,4 +100,8 @@ uint32_t memory_newest(const uint32_t *word);
 /* The caller is told of everything that a thread has done. */
 void memory_follow(unsigned thread);
 
+/* A thread can see what the caller has done so far, in the words that it will load: not that it
+ * may rely on it for plain accesses. */
+void memory_tell(unsigned thread);
+
 #endif

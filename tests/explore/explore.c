@@ -51,7 +51,8 @@ typedef struct thread {
     bool is_postponed;    /* others go before `next`, and nobody has done anything that matters */
     engine_step next;
     explore_sleep sleeps[EXPLORE_SLEEPS_MAX]; /* what a BLOCKED one sleeps on */
-    unsigned sleep_count;
+    unsigned sleep_count;                     /* 0: it is not in the middle of a sleep */
+    int hit;                                  /* which of them a wake was for, the last */
     void (*body)(void);
     weft__context context;
     unsigned priority; /* PCT's */
@@ -471,11 +472,17 @@ bool engine_is_dead_frame(const void *address)
     return false;
 }
 
-static bool is_asleep_on(const thread *t, const uint32_t *word)
+/* Take a sleeper off a word's list. One that sleeps on several words is on the others' until it
+ * runs, as in the kernel: a wake there is used up, though it wakes nobody any more. */
+static bool take_off(thread *t, const uint32_t *word)
 {
-    for (unsigned i = 0; i < t->sleep_count && t->state == BLOCKED; i++)
-        if (t->sleeps[i].word == word)
-            return true;
+    for (unsigned i = 0; i < t->sleep_count; i++) {
+        if (t->sleeps[i].word != word)
+            continue;
+        t->sleeps[i].word = NULL;
+        t->hit = (int)i;
+        return true;
+    }
     return false;
 }
 
@@ -497,12 +504,15 @@ static int wake(const uint32_t *word, int count)
     int woken = 0;
     for (unsigned i = 0; i < EXPLORE_THREADS_MAX && woken < count; i++) {
         thread *t = &run.threads[i];
-        if (!is_asleep_on(t, word))
-            continue;
-        t->state = READY;
-        t->is_waiting = false;
-        woken++;
-        engine_say("wakes T%u", i);
+        while (woken < count && take_off(t, word)) {
+            if (t->state == BLOCKED)
+                t->state = READY;
+            if (t->sleep_count > 1) /* it takes itself off the other lists, under their locks */
+                memory_tell(i);
+            t->is_waiting = false;
+            woken++;
+            engine_say("wakes T%u", i);
+        }
     }
     return woken;
 }
@@ -552,33 +562,38 @@ static bool has_changed(const explore_sleep sleeps[], unsigned count)
     return false;
 }
 
-void explore_park_any(const explore_sleep sleeps[], unsigned count)
+int explore_park_any(const explore_sleep sleeps[], unsigned count)
 {
     engine_step step = {count == 1 ? sleeps[0].word : NULL, true};
     engine_point(step, false);
     engine_makes(step);
     if (has_changed(sleeps, count)) {
         engine_say("does not sleep, the word has changed");
-        return;
+        return -1;
     }
     if (run.model->spurious != 0 && engine_choose(2, run.spurious >= run.model->spurious)) {
         run.spurious++;
         engine_say("wakes up for no reason");
-        return;
+        return -1;
     }
     if (run.current == PREPARER)
         engine_fail("deadlock: nobody is left to wake who prepares or finishes");
     thread *self = &run.threads[run.current];
     self->state = BLOCKED;
     self->sleep_count = count;
+    self->hit = -1;
     memcpy(self->sleeps, sleeps, count * sizeof sleeps[0]);
     engine_say("sleeps");
     give_way();
+    if (count > 1)
+        engine_makes(step); /* off all lists */
+    self->sleep_count = 0;
+    return self->hit;
 }
 
 void explore_park_wait(const uint32_t *word, uint32_t expected)
 {
-    explore_park_any(&(explore_sleep){word, expected}, 1);
+    (void)explore_park_any(&(explore_sleep){word, expected}, 1);
 }
 
 /* Time is not modelled: a deadline may pass at any moment, so it passes at once, after whatever the

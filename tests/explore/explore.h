@@ -113,7 +113,7 @@ typedef struct explore_sleep {
     uint32_t expected;
 } explore_sleep;
 
-#define EXPLORE_SLEEPS_MAX 3
+#define EXPLORE_SLEEPS_MAX 4
 
 uint64_t explore_load(explore_access access);
 void explore_store(explore_access access, uint64_t value);
@@ -126,7 +126,8 @@ void explore_membarrier(void);
 void explore_yield(void); /* the caller waits for what another thread is to write */
 void explore_crash_point(int number);
 void explore_park_wait(const uint32_t *word, uint32_t expected);
-void explore_park_any(const explore_sleep sleeps[], unsigned count); /* until one changes */
+/* Until one changes: which of them a wake was for, perhaps of several, or -1. */
+int explore_park_any(const explore_sleep sleeps[], unsigned count);
 int explore_park_until(const uint32_t *word, uint32_t expected, int64_t deadline_ns);
 int explore_park_wake(const uint32_t *word, int count); /* how many it has woken */
 

@@ -478,6 +478,11 @@ void memory_follow(unsigned thread)
     join(&memory.views[engine_current()], &memory.views[thread]);
 }
 
+void memory_tell(unsigned thread)
+{
+    join_seen(&memory.views[thread], &memory.views[engine_current()]);
+}
+
 uint32_t memory_newest(const uint32_t *address)
 {
     return (uint32_t)peek(address, sizeof *address);
