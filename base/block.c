@@ -14,10 +14,17 @@ static int attend(int64_t *deadline_ns)
     return 0;
 }
 
-static int wait_words(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
+static int wait_words(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns, int is_firm)
 {
+    (void)is_firm; /* nothing is around a thread */
     int rc = weft__futex_wait_shared(sleeps, count, deadline_ns);
     return rc == -ETIMEDOUT ? rc : 0; /* a signal is no reason, and a bad word is looked at again */
+}
+
+static void forget_words(const void *memory, size_t bytes)
+{
+    (void)memory;
+    (void)bytes;
 }
 
 static uintptr_t self(void)
@@ -28,6 +35,7 @@ static uintptr_t self(void)
 const weft__block weft__block_thread = {.now = weft_now,
                                         .attend = attend,
                                         .wait_words = wait_words,
+                                        .forget_words = forget_words,
                                         .wake_word = weft__futex_wake_shared,
                                         .wait_readable = weft__wait_readable,
                                         .self = self};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* block.h — how code that knows no fibers waits: a table of six functions that somebody above may
+/* block.h — how code that knows no fibers waits: a table of seven functions that somebody above may
  * replace.
  *
  * What lies in shared memory waits for a word to change. In a plain thread that is a futex; in a
@@ -25,9 +25,14 @@ typedef struct weft__block {
     int (*attend)(int64_t *deadline_ns);
 
     /* Wait while all words, in memory that other processes may share, are as expected; all but the
-     * first may be left out. 0: woken, changed before, or for no reason; -ETIMEDOUT: the deadline
-     * has passed. */
-    int (*wait_words)(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns);
+     * first may be left out. `is_firm`: whatever becomes of what is around the caller. 0: woken,
+     * changed before, or for no reason, which may be that the caller is being cancelled;
+     * -ETIMEDOUT: a deadline has passed. Who wakes changes the word before; and who changes it
+     * back, so that it is as expected again, will wake once more. */
+    int (*wait_words)(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns, int is_firm);
+
+    /* Nobody here waits for words in this memory any more, and it is about to go: let go of it. */
+    void (*forget_words)(const void *memory, size_t bytes);
 
     /* Wake up to `count` of those who wait for `word`, in any process. Returns how many were
      * asleep. */
@@ -52,7 +57,7 @@ void weft__block_install(const weft__block *table);
 WEFT__INLINE int weft__block_wait_word(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
 {
     const weft__sleep one = {.word = word, .expected = expected};
-    return weft__block_now()->wait_words(&one, 1, deadline_ns);
+    return weft__block_now()->wait_words(&one, 1, deadline_ns, 0);
 }
 
 /* The thread's own version, for tables that fall back on it. */

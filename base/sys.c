@@ -35,14 +35,19 @@ int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_n
     return futex_wait(FUTEX_WAIT_BITSET_PRIVATE, word, expected, deadline_ns);
 }
 
+static void list_sleeps(struct futex_waitv list[], const weft__sleep sleeps[], unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        list[i] = (struct futex_waitv){
+            .uaddr = (uintptr_t)sleeps[i].word, .val = sleeps[i].expected, .flags = FUTEX_32};
+}
+
 static long futex_wait_any(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
 {
     struct timespec deadline = time_of(deadline_ns);
     struct futex_waitv list[WEFT__SLEEPS_MAX];
     weft_assert(count <= WEFT__SLEEPS_MAX);
-    for (unsigned i = 0; i < count; i++)
-        list[i] = (struct futex_waitv){
-            .uaddr = (uintptr_t)sleeps[i].word, .val = sleeps[i].expected, .flags = FUTEX_32};
+    list_sleeps(list, sleeps, count);
     return syscall(SYS_futex_waitv, list, count, 0, deadline_ns == WEFT_FOREVER ? NULL : &deadline,
                    CLOCK_MONOTONIC);
 }
@@ -56,6 +61,21 @@ int weft__futex_wait_shared(const weft__sleep sleeps[], unsigned count, int64_t 
             return -errno;
     }
     return futex_wait(FUTEX_WAIT_BITSET, sleeps[0].word, sleeps[0].expected, deadline_ns);
+}
+
+int weft__futex_wait_many(const weft__sleep sleeps[], unsigned count)
+{
+    struct futex_waitv list[WEFT__SLEEPS_MANY];
+    weft_assert(count <= WEFT__SLEEPS_MANY);
+    list_sleeps(list, sleeps, count);
+    long rc = syscall(SYS_futex_waitv, list, count, 0, NULL, CLOCK_MONOTONIC);
+    return rc >= 0 ? (int)rc : -errno;
+}
+
+int weft__futex_can_wait_many(void)
+{
+    /* A list of nothing is a mistake, to a kernel that knows lists. */
+    return syscall(SYS_futex_waitv, NULL, 0, 0, NULL, CLOCK_MONOTONIC) < 0 && errno == EINVAL;
 }
 
 static struct timespec distance_to(int64_t deadline_ns)

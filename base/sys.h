@@ -28,6 +28,14 @@ typedef struct weft__sleep {
 int weft__futex_wait_shared(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns);
 int weft__futex_wake_shared(const uint32_t *word, int count);
 
+#define WEFT__SLEEPS_MANY 128u
+
+/* The same for up to WEFT__SLEEPS_MANY words and without a deadline, on the kernels that have it.
+ * The number of one that was woken, perhaps of several; -EAGAIN one has changed before; -EINTR;
+ * -EFAULT one is not there, and others. */
+int weft__futex_wait_many(const weft__sleep sleeps[], unsigned count);
+int weft__futex_can_wait_many(void);
+
 /* Wait in the thread until `fd` is readable, or has room, or is closed at its other end: 0 or
  * -ETIMEDOUT. */
 int weft__wait_readable(int fd, int64_t deadline_ns);

@@ -16,6 +16,7 @@
 #include <weft/atomic.h>
 
 #include "alloc.h"
+#include "block.h"
 #include "owner.h"
 #include "sys.h"
 
@@ -403,6 +404,7 @@ void weft__segment_detach(weft__segment *segment, int is_killed)
 {
     weft__segment_leave(segment);
     weft__member_leave(segment, is_killed);
+    weft__block_now()->forget_words(segment->base, (size_t)segment->geometry.total_bytes);
     segment_free(segment);
 }
 

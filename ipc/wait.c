@@ -114,6 +114,8 @@ static int is_abandoned(const weft_queue *queue, const waiting *wait)
     }
     if (weft__load_relaxed(&segment->header->last_was_dead) == 0) /* relaxed: a hint */
         return 0;
+    if (weft__hook_self() != weft__thread_pointer())
+        return 0; /* a fiber: threads say nothing about who else of this process is at the queue */
     return weft__members_others(segment) == 0 && weft__seats_of_threads(segment) <= 1;
 }
 

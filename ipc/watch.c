@@ -105,7 +105,7 @@ int weft__nap_sleep(weft__nap *nap, const uint32_t *word, uint32_t expected)
     if (now >= nap->deadline)
         return -ETIMEDOUT;
     int64_t limit = nap->deadline - now > nap->length ? now + nap->length : nap->deadline;
-    rc = block->wait_words(sleeps, is_plain(nap) ? 1 : 3, limit);
+    rc = block->wait_words(sleeps, is_plain(nap) ? 1 : 3, limit, nap->is_firm);
     if (has_news(nap))
         return -EOWNERDEAD;
     if (rc != -ETIMEDOUT)

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* foreign.c — how what knows no fibers waits in one: the engine's table of base/block.h.
  *
- * A word that other processes change can only be waited for by a thread, in the kernel. So the
- * fiber lends its worker to another thread for as long as that takes (weft_blocking). Whoever waits
- * for queues and locks has spun before, so two switches between threads are not what counts. A
- * child's end is a file that becomes readable: the reactor watches it, and the fiber parks.
- *
- * Rejected: futexes through io_uring, which few kernels offer; one thread that waits for all
- * words with futex_waitv, which takes 128 and must be woken for each change of the list. */
+ * For a word that other processes change, a thread sleeps for all fibers that wait (ferry.c), and
+ * the fiber parks. Where there is no such thread the fiber lends its worker to another one while it
+ * sleeps by itself (weft_blocking). A child's end is a file that becomes readable: the reactor
+ * watches it, and the fiber parks. */
 #include "io/foreign.h"
 
 #include "block.h"
+#include "io/ferry.h"
 #include "sched/worker.h"
 #include "sys.h"
 
@@ -28,16 +26,34 @@ static int attend(int64_t *deadline_ns)
     return weft_cancel_requested() == -ECANCELED ? -ECANCELED : 0;
 }
 
-static int wait_words(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
+/* As ferry.c, whatever is around the fiber. */
+static int wait_firmly(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
 {
     int rc = 0;
-    if (weft__worker_self() == NULL)
-        return weft__block_thread.wait_words(sleeps, count, deadline_ns);
-    weft_blocking
+    weft_shield
     {
-        rc = weft__block_thread.wait_words(sleeps, count, deadline_ns);
+        rc = weft__ferry_wait(sleeps, count, deadline_ns);
     }
     return rc;
+}
+
+static int wait_lending(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns)
+{
+    int rc = 0;
+    weft_blocking
+    {
+        rc = weft__block_thread.wait_words(sleeps, count, deadline_ns, 1);
+    }
+    return rc;
+}
+
+static int wait_words(const weft__sleep sleeps[], unsigned count, int64_t deadline_ns, int is_firm)
+{
+    if (weft__worker_self() == NULL)
+        return weft__block_thread.wait_words(sleeps, count, deadline_ns, is_firm);
+    int rc = is_firm ? wait_firmly(sleeps, count, deadline_ns)
+                     : weft__ferry_wait(sleeps, count, deadline_ns);
+    return rc == -ENOMEM ? wait_lending(sleeps, count, deadline_ns) : rc;
 }
 
 static int wait_readable(int fd, int64_t deadline_ns)
@@ -59,6 +75,7 @@ void weft__block_enter_fibers(void)
     static const weft__block fibers = {.now = weft_now,
                                        .attend = attend,
                                        .wait_words = wait_words,
+                                       .forget_words = weft__ferry_forget,
                                        .wake_word = weft__futex_wake_shared,
                                        .wait_readable = wait_readable,
                                        .self = self};

@@ -10,6 +10,7 @@
 #include "debug/hang.h"
 #include "debug/registry.h"
 #include "hooks.h"
+#include "io/ferry.h"
 #include "lane.h"
 
 #include <pthread.h>
@@ -21,6 +22,7 @@ static void in_child(void)
     fork_count++;
     weft__registry_forked();
     weft__hang_forked();
+    weft__ferry_forked();
     weft__worker *worker = weft__worker_self();
     if (worker == NULL)
         return;

@@ -21,6 +21,7 @@
 #include "debug/holder.h"
 #include "debug/registry.h"
 #include "hooks.h"
+#include "io/ferry.h"
 #include "io/foreign.h"
 #include "lane.h"
 #include "sched/settings.h"
@@ -147,6 +148,7 @@ static void stop_threads(weft_runtime *runtime)
     /* edge runtime.wakers (acquire): their last access; they are at most a wake-up from done. */
     while (weft__load_acquire(&runtime->wakers) > 0)
         (void)sched_yield();
+    weft__ferry_close();
 }
 
 static void free_runtime(weft_runtime *runtime)
@@ -178,6 +180,7 @@ int weft_runtime_create(weft_runtime **out, const weft_config *config)
     memset(runtime, 0, sizeof *runtime);
     weft__fork_register();
     weft__block_enter_fibers();
+    weft__ferry_open();
     apply_settings(runtime, &settings);
     rc = alloc_workers(runtime);
     if (rc == 0)

@@ -29,13 +29,13 @@ static weft_pipe *messages;
 static uint64_t *ready; /* shared: victims that have got so far */
 static uint64_t sleeps; /* that have begun here, long ones */
 
-static int wait_words(const weft__sleep words[], unsigned count, int64_t deadline_ns)
+static int wait_words(const weft__sleep words[], unsigned count, int64_t deadline_ns, int is_firm)
 {
     if (count > 1) {
         (void)weft__fetch_add_acq_rel(&sleeps, 1);
         deadline_ns = WEFT_FOREVER;
     }
-    return weft__block_thread.wait_words(words, count, deadline_ns);
+    return weft__block_thread.wait_words(words, count, deadline_ns, is_firm);
 }
 
 /* ---- victims --------------------------------------------------------------------------------- */

@@ -19,7 +19,9 @@
  *    - : from any thread, fiber and process at any time; X: the caller serialises (for commit and
  *    release: on the same item). Of a one-to-one queue, one thread at a time may push and one pop.
  *
- * Deadlines: WEFT_POLL answers -EAGAIN instead of waiting. */
+ * Deadlines: WEFT_POLL answers -EAGAIN instead of waiting. A fiber that waits parks: it holds
+ * neither a worker nor a thread, and what cuts off its scope cuts it off. That the last other
+ * process was killed a fiber is told by a one-to-one queue only: other fibers may be at others. */
 #ifndef WEFT_QUEUE_H
 #define WEFT_QUEUE_H
 

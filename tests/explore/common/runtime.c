@@ -5,6 +5,7 @@
 #include "common/self.h"
 #include "fiber/scope.h"
 #include "fiber/switch.h"
+#include "io/ferry.h"
 #include "sched/settings.h"
 #include "sched/topology.h"
 
@@ -140,6 +141,16 @@ int sched_yield(void)
 {
     explore_yield();
     return 0;
+}
+
+/* ---- what io/ferry.c provides ---------------------------------------------------------------- */
+
+void weft__ferry_open(void)
+{
+}
+
+void weft__ferry_close(void)
+{
 }
 
 /* ---- what shared.c provides ------------------------------------------------------------------ */

@@ -323,15 +323,16 @@ static int attend(int64_t *deadline_ns)
     return 0;
 }
 
-static int wait_words(const weft__sleep words[], unsigned count, int64_t deadline_ns)
+static int wait_words(const weft__sleep words[], unsigned count, int64_t deadline_ns, int is_firm)
 {
     explore_sleep sleeps[EXPLORE_SLEEPS_MAX];
+    (void)is_firm;
     explore_check(count <= EXPLORE_SLEEPS_MAX);
     if (count == 1)
         return explore_park_until(words[0].word, words[0].expected, deadline_ns) ? -ETIMEDOUT : 0;
     for (unsigned i = 0; i < count; i++)
         sleeps[i] = (explore_sleep){words[i].word, words[i].expected};
-    explore_park_any(sleeps, count);
+    (void)explore_park_any(sleeps, count);
     return 0;
 }
 

@@ -94,7 +94,7 @@ CLASSICS = [
      "        {word, expected}, {&header->deaths, nap->deaths}, {",
      "        {word, expected}, {word, expected}, {", ["nap.death"]),
     ("nobody sleeps on arrivals", WATCH_C,
-     "is_plain(nap) ? 1 : 3, limit);", "is_plain(nap) ? 1 : 2, limit);",
+     "is_plain(nap) ? 1 : 3, limit,", "is_plain(nap) ? 1 : 2, limit,",
      ["nap.late", "nap.leaver"]),
     ("arrivals are counted when all are watched", WATCH_C,
      """        watch_all(segment);
