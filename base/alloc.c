@@ -3,8 +3,8 @@
  *
  * jemalloc is linked shared, never with link-time optimisation: an inlined fast path would keep the
  * address of its thread cache across a fiber switch, and a fiber that has moved to another thread
- * would then corrupt that thread's heap. Every block starts on a cache line: what weft allocates
- * is shared between cores or large, and both want it. */
+ * would then corrupt that thread's heap. Blocks start on a cache line: what weft allocates is
+ * shared between cores or large, and both want it. The exception are those that are packed. */
 #include "alloc.h"
 
 #include <stdlib.h>
@@ -48,6 +48,17 @@ void *weft__alloc(size_t bytes)
 #else
     size_t lines = (bytes + WEFT__CACHE_LINE - 1) / WEFT__CACHE_LINE;
     return aligned_alloc(WEFT__CACHE_LINE, lines * WEFT__CACHE_LINE);
+#endif
+}
+
+void *weft__alloc_packed(size_t bytes)
+{
+    if (bytes == 0 || weft__fault())
+        return NULL;
+#ifdef WEFT_HAVE_JEMALLOC
+    return mallocx(bytes, 0);
+#else
+    return malloc(bytes);
 #endif
 }
 

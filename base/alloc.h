@@ -10,7 +10,10 @@
 /* `bytes` bytes aligned to a cache line, not cleared; NULL when there is no memory. */
 void *weft__alloc(size_t bytes) WEFT_NODISCARD;
 
-/* Give memory of weft__alloc() back; NULL is fine. */
+/* The same, aligned as malloc() would, for small blocks of which there are many. */
+void *weft__alloc_packed(size_t bytes) WEFT_NODISCARD;
+
+/* Give memory of either back; NULL is fine. */
 void weft__free(void *memory);
 
 /* What jemalloc tells of itself; NULL when the program does not run on jemalloc. */

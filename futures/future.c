@@ -18,8 +18,7 @@
 #include <errno.h>
 #include <string.h>
 
-_Static_assert(offsetof(struct weft_future, state.first) % WEFT__NODE_ALIGN == 0, "aligned");
-_Static_assert(sizeof(struct weft_future) == 96, "32 bytes of payload make 128");
+_Static_assert(sizeof(struct weft_future) == 80, "32 bytes of payload make 112");
 _Static_assert(WEFT__NODE_ALIGN <= WEFT__CACHE_LINE, "allocated nodes are aligned");
 _Static_assert(offsetof(struct weft_future, head) % WEFT__TASK_ALIGN_MAX == 0, "aligned");
 
@@ -34,7 +33,6 @@ weft_future *weft__future_new(weft_executor *executor, const weft_site *site, si
     future->site = site;
     future->executor = executor;
     weft__state_init(&future->state);
-    future->error = WEFT__ERROR_NONE;
     future->brood = executor != NULL ? weft__brood_here() : NULL;
     if (future->brood != NULL)
         weft__brood_join(future->brood);
@@ -58,7 +56,7 @@ static void free_future(weft_future *future)
     weft__state_destroy(&future->state);
     if (type->drop_ != NULL)
         type->drop_(&future->head);
-    if (WEFT__STATE(future->state.word) != WEFT__CANCELLED) /* whose error is something else */
+    if (WEFT__STATE(future->state.word) != WEFT__CANCELLED) /* which has none */
         weft__error_drop(future->error);
     weft__workers_free(future, bytes_of(future));
 }
@@ -92,22 +90,13 @@ void weft_future_release(weft_future *future)
 
 /* ---- callbacks ------------------------------------------------------------------------------ */
 
-/* The future whose callbacks come after this one's. Ended futures have no use for these fields; a
- * cancelled one may still lie in a queue, by its head. */
-static weft_future **next_calling(weft_future *future)
-{
-    if (WEFT__STATE(weft__load_relaxed(&future->state.word)) == WEFT__CANCELLED)
-        return (weft_future **)(void *)&future->error;
-    return (weft_future **)(void *)&future->head;
-}
-
+/* Not by the head: a cancelled future may still lie in a queue. */
 static void append(weft__frame *frame, weft_future *future)
 {
-    *next_calling(future) = NULL;
     if (frame->first == NULL)
         frame->first = future;
     else
-        *next_calling(frame->last) = future;
+        weft__state_keep(&frame->last->state, (uintptr_t)future);
     frame->last = future;
 }
 
@@ -127,7 +116,7 @@ static void drain(weft__frame *frame)
 {
     while (frame->first != NULL) {
         weft_future *future = frame->first;
-        frame->first = *next_calling(future);
+        frame->first = (weft_future *)weft__state_kept(&future->state);
         run_calls_of(future);
     }
 }
@@ -173,7 +162,7 @@ int weft_future_on_done(weft_future *future, weft_callback *callback, void *arg)
 void weft__future_end(weft_future *future, uintptr_t error)
 {
     weft__brood *brood = future->brood;
-    future->error = error;
+    weft__store_relaxed(&future->error, error); /* relaxed: weft__workers_take_back() may look */
     conclude(future, weft__state_finish(&future->state, error != WEFT__ERROR_NONE));
     if (brood != NULL)
         weft__brood_quit(brood);

@@ -31,15 +31,18 @@ typedef struct weft__error {
 #define WEFT__ERROR_CODE(code) ((uintptr_t)(unsigned)-(code) << 1 | 1)
 
 /* One block: this, then the arguments and the result, as the task's own struct has them. The
- * struct's head is the item that lies in queues. With 32 bytes of arguments and result it is
- * 128. */
+ * struct's head is the item that lies in queues. With 32 bytes of arguments and result it is 112:
+ * not a multiple of a cache line, but from the word of the state on it is 80, and 80 bytes that
+ * begin at a multiple of 16 lie on two lines. These travel to whoever runs the future, and back. */
 struct weft_future {
+    weft__state state;
+    union {
+        struct weft__brood *brood; /* of its scope, or NULL; constant until it finishes */
+        uintptr_t error; /* of a finished one; written before the end, by whoever ends it */
+    };
     const weft_site *site;   /* constant */
     weft_executor *executor; /* constant; NULL: a promise */
-    weft__state state;       /* 16 ... 63: its first node is aligned */
-    uintptr_t error;         /* written before the end, or a cancelled one's place among `frame`s */
-    struct weft__brood *brood; /* of the scope in which it was submitted, or NULL; constant */
-    weft_task head;            /* of the task; once it runs, its place among `frame`s */
+    weft_task head;          /* of the task; a promise has the size of its result there */
 };
 
 #define WEFT__FUTURE_BYTES offsetof(struct weft_future, head)
@@ -61,7 +64,7 @@ typedef struct weft__frame {
     struct weft__frame *outer;
     const weft_site *site; /* whose task runs here; NULL: callbacks do */
     uintptr_t error;       /* with which it will fail */
-    weft_future *first;    /* whose callbacks wait for their turn */
+    weft_future *first;    /* whose callbacks wait for their turn; linked by weft__state_keep() */
     weft_future *last;
 } weft__frame;
 

@@ -309,11 +309,11 @@ static int give(weft_map *self, size_t *index, void *result)
     weft_future *future = place->future;
     const weft_task_type *type = self->site->type;
     weft_task *call = &future->head;
-    uintptr_t error = future->error;
+    uintptr_t error = WEFT__ERROR_CODE(-ECANCELED);
     size_t i = place->given++;
     *index = place->first + i;
-    if (weft_future_cancelled(future))
-        error = WEFT__ERROR_CODE(-ECANCELED);
+    if (!weft_future_cancelled(future))
+        error = future->error;
     if (error == WEFT__ERROR_NONE && self->config.chunk > 1) {
         chunk *calls = (chunk *)(void *)call;
         error = calls->errors[i];

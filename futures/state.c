@@ -12,19 +12,17 @@
 
 void weft__state_init(weft__state *state)
 {
-    weft_assert(((uintptr_t)&state->first & (WEFT__NODE_ALIGN - 1)) == 0);
-    state->word = WEFT__PENDING;
     state->handles = 1;
     state->idle = 0;
-    state->first.next = NULL;
     state->first.target = WEFT__NODE_IDLE;
+    state->word = WEFT__PENDING;
 }
 
 void weft__state_destroy(weft__state *state)
 {
-    weft__node *node = WEFT__NODES(state->word);
+    weft__node *node = weft__state_newest(state, state->word);
     while (node != NULL && node != &state->first) {
-        weft__node *older = node->next;
+        weft__node *older = weft__state_older(state, node);
         weft__hook_free(node);
         node = older;
     }
@@ -64,8 +62,8 @@ uintptr_t weft__state_claim(weft__state *state)
 /* The word of an ended future: its nodes, for those who walk the list; who still holds it. */
 static uintptr_t ended(uintptr_t seen, uintptr_t state)
 {
-    uintptr_t notifying = WEFT__NODES(seen) != NULL ? WEFT__NOTIFYING : 0;
-    return (uintptr_t)WEFT__NODES(seen) | (seen & WEFT__ABANDONED) | notifying | state;
+    uintptr_t notifying = WEFT__NEWEST(seen) != 0 ? WEFT__NOTIFYING : 0;
+    return WEFT__NEWEST(seen) | (seen & WEFT__ABANDONED) | notifying | state;
 }
 
 static int is_free(uintptr_t word)
@@ -74,10 +72,11 @@ static int is_free(uintptr_t word)
 }
 
 /* The caller has ended the future, and nodes are there: tell the groups. */
-static weft__after tell_groups(weft__state *state, weft__node *newest, int has_failed)
+static weft__after tell_groups(weft__state *state, uintptr_t word, int has_failed)
 {
     int has_calls = 0;
-    for (weft__node *node = newest; node != NULL; node = node->next) {
+    weft__node *node = weft__state_newest(state, word);
+    for (; node != NULL; node = weft__state_older(state, node)) {
         /* relaxed: a callback stays one until weft__state_calls() */
         if (weft__load_relaxed(&node->target) == WEFT__NODE_CALLBACK) {
             has_calls = 1;
@@ -106,14 +105,14 @@ weft__after weft__state_finish(weft__state *state, int has_failed)
     uintptr_t seen = weft__load_acquire(&state->word);
     do {
         weft_assert(WEFT__STATE(seen) == WEFT__RUNNING);
-        if ((seen & WEFT__ABANDONED) && WEFT__NODES(seen) == NULL)
+        if ((seen & WEFT__ABANDONED) && WEFT__NEWEST(seen) == 0)
             return WEFT__AFTER_FREE; /* nobody else knows it */
         /* edge future.end (release): the result, for whoever finds the future ended
          * edge future.node (acquire): what is in the nodes */
     } while (!weft__cas_acq_rel(&state->word, &seen, ended(seen, WEFT__FINISHED)));
-    if (WEFT__NODES(seen) == NULL)
+    if (WEFT__NEWEST(seen) == 0)
         return WEFT__AFTER_NOTHING;
-    return tell_groups(state, WEFT__NODES(seen), has_failed);
+    return tell_groups(state, seen, has_failed);
 }
 
 uintptr_t weft__state_cancel(weft__state *state, weft__after *after)
@@ -125,18 +124,47 @@ uintptr_t weft__state_cancel(weft__state *state, weft__after *after)
         /* edge future.end (release), edge future.node (acquire): as in weft__state_finish() */
     } while (!weft__cas_acq_rel(&state->word, &seen, ended(seen, WEFT__CANCELLED) | WEFT__LISTED));
     *after = WEFT__AFTER_NOTHING;
-    if (WEFT__NODES(seen) != NULL)
-        *after = tell_groups(state, WEFT__NODES(seen), 0);
+    if (WEFT__NEWEST(seen) != 0)
+        *after = tell_groups(state, seen, 0);
     return 0;
+}
+
+/* ---- callbacks ------------------------------------------------------------------------------ */
+
+static weft__node *newest_of_ended(const weft__state *state)
+{
+    return weft__state_newest(state, weft__load_relaxed(&state->word)); /* relaxed: it has ended */
+}
+
+/* The target of the newest callback. */
+static uintptr_t *target_of_last_call(const weft__state *state)
+{
+    weft__node *node = newest_of_ended(state);
+    /* relaxed: the caller has seen that it is there */
+    while (WEFT__TAG_OF(weft__load_relaxed(&node->target)) != WEFT__NODE_CALLBACK)
+        node = weft__state_older(state, node);
+    return &node->target;
+}
+
+void weft__state_keep(weft__state *state, uintptr_t address)
+{
+    /* relaxed: nobody but the caller changes a callback, or reads what is kept */
+    weft__store_relaxed(target_of_last_call(state), address | WEFT__NODE_CALLBACK);
+}
+
+uintptr_t weft__state_kept(const weft__state *state)
+{
+    /* relaxed: the caller's own */
+    return weft__load_relaxed(target_of_last_call(state)) - WEFT__NODE_CALLBACK;
 }
 
 weft__node *weft__state_calls(weft__state *state)
 {
     weft__node *oldest = NULL;
-    weft__node *node = WEFT__NODES(weft__load_relaxed(&state->word)); /* relaxed: it has ended */
-    for (; node != NULL; node = node->next) {
+    weft__node *node = newest_of_ended(state);
+    for (; node != NULL; node = weft__state_older(state, node)) {
         /* edge future.arm (acquire): what was written into the node */
-        if (weft__load_acquire(&node->target) != WEFT__NODE_CALLBACK)
+        if (WEFT__TAG_OF(weft__load_acquire(&node->target)) != WEFT__NODE_CALLBACK)
             continue;
         /* relaxed: nobody but us changes a callback */
         weft__store_relaxed(&node->target, WEFT__NODE_FIRED | (uintptr_t)oldest);
@@ -194,8 +222,8 @@ static uintptr_t hang_first(weft__state *state, int *is_mine)
     /* edge future.end (acquire): if it has ended, what is seen with that
      * edge future.node (acquire): the nodes that are about to be walked */
     uintptr_t seen = weft__load_acquire(&state->word);
-    while (!(seen & WEFT__ENDED) && WEFT__NODES(seen) == NULL) {
-        uintptr_t hung = seen | (uintptr_t)&state->first;
+    while (!(seen & WEFT__ENDED) && WEFT__NEWEST(seen) == 0) {
+        uintptr_t hung = seen | WEFT__OWN_NODE;
         /* edge future.node (release): the node as weft__state_init() left it
          * edge future.end (acquire): as above */
         if (!weft__cas_acq_rel(&state->word, &seen, hung))
@@ -223,7 +251,7 @@ static weft__node *take_idle(weft__state *state, weft__node *newest)
     if (weft__load_relaxed(&state->idle) <=
         0) /* relaxed: a hint; at worst there is one more node */
         return NULL;
-    for (weft__node *node = newest; node != NULL; node = node->next)
+    for (weft__node *node = newest; node != NULL; node = weft__state_older(state, node))
         if (weft__load_relaxed(&node->target) == WEFT__NODE_IDLE &&
             take(state, node)) /* a hint too */
             return node;
@@ -242,21 +270,21 @@ static int set_target(weft__node *node, uintptr_t target)
 /* A node of one's own becomes the newest. */
 static int push(weft__state *state, const weft__node *content)
 {
-    weft__node *node = weft__hook_alloc(sizeof *node);
-    if (node == NULL)
+    weft__later *later = weft__hook_alloc(sizeof *later);
+    if (later == NULL)
         return -ENOMEM;
-    *node = *content;
+    later->node = *content;
     /* edge future.end (acquire): if it has ended, what is seen with that */
     uintptr_t seen = weft__load_acquire(&state->word);
     do {
         if (seen & WEFT__ENDED) {
-            weft__hook_free(node);
+            weft__hook_free(later);
             return 0;
         }
-        node->next = WEFT__NODES(seen);
+        later->next = weft__state_newest(state, seen);
         /* edge future.node (release): what is in the node
          * edge future.end (acquire): as above; also the older nodes, which later walks begin at */
-    } while (!weft__cas_acq_rel(&state->word, &seen, WEFT__FLAGS(seen) | (uintptr_t)node));
+    } while (!weft__cas_acq_rel(&state->word, &seen, WEFT__FLAGS(seen) | (uintptr_t)later));
     return 1;
 }
 
@@ -281,7 +309,7 @@ int weft__state_arm(weft__state *state, uintptr_t target, size_t index)
     uintptr_t seen = hang_first(state, &is_mine);
     if (seen & WEFT__ENDED)
         return 0;
-    weft__node *node = take_idle(state, WEFT__NODES(seen));
+    weft__node *node = take_idle(state, weft__state_newest(state, seen));
     if (node != NULL) {
         node->of.index = index;
         return set_target(node, target);
@@ -294,8 +322,8 @@ unsigned weft__state_disarm(weft__state *state, uintptr_t target)
 {
     unsigned count = 0;
     /* edge future.node (acquire): the nodes that are about to be walked */
-    weft__node *node = WEFT__NODES(weft__load_acquire(&state->word));
-    for (; node != NULL; node = node->next) {
+    weft__node *node = weft__state_newest(state, weft__load_acquire(&state->word));
+    for (; node != NULL; node = weft__state_older(state, node)) {
         uintptr_t seen = target;
         /* relaxed: a hint; nobody else arms or disarms for this group
          * edge future.idle (release): we are done with the node */

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* state.h — one word: how a future stands, who waits for it, and who still holds it.
  *
- *     newest node │ NOTIFYING │ CLAIMED or LISTED │ ABANDONED │ state
+ *     newest node, or OWN │ NOTIFYING │ CLAIMED or LISTED │ ABANDONED │ state
  *
  * Whoever wants to hear of the end hangs a node into the word; whoever ends the future swaps the
  * new state in, after which no node is added, and fires those that are there. A node is never taken
  * off the list: who gives up waiting marks it idle, and the next one who comes uses it again. So
  * the list only grows, its links never change, and whoever holds the future may walk it. Nodes are
  * freed with the future; there are as many as there were waiters at one time, plus callbacks.
+ *
+ * The oldest node lies in the future itself. It has no link, since nothing comes behind it, and no
+ * alignment of its own, since a bit in the word stands for its address: futures are small.
  *
  *     target   IDLE ──► TAKEN ──► group │ GROUP            by whoever waits; or case │ CASE
  *              group │ GROUP ──► IDLE                      given up, if not fired before
@@ -37,23 +40,23 @@
 #define WEFT__LISTED ((uintptr_t)8)     /* CANCELLED: an executor's queue still lists it */
 #define WEFT__NOTIFYING ((uintptr_t)16) /* ended: nodes are being fired, callbacks run */
 
-#define WEFT__NODE_ALIGN ((uintptr_t)32)
-#define WEFT__FLAGS(word) ((word) & (WEFT__NODE_ALIGN - 1))
-#define WEFT__NODES(word) ((weft__node *)((word) & ~(WEFT__NODE_ALIGN - 1)))
+#define WEFT__FLAGS(word) ((word) & (uintptr_t)31)
+#define WEFT__NEWEST(word) ((word) & ~(uintptr_t)31) /* 0: there is no node */
+#define WEFT__OWN_NODE ((uintptr_t)32)               /* as the newest: the first one */
+#define WEFT__NODE_ALIGN ((uintptr_t)64)             /* of the others */
 
 /* What a node's target is. */
 #define WEFT__NODE_IDLE ((uintptr_t)0)
 #define WEFT__NODE_TAKEN ((uintptr_t)1) /* somebody fills the node in */
 #define WEFT__NODE_FIRED ((uintptr_t)2) /* final; for a callback with the next callback's address */
-#define WEFT__NODE_CALLBACK ((uintptr_t)3) /* until fired: `call` and `arg` are set */
+#define WEFT__NODE_CALLBACK ((uintptr_t)3) /* until fired: `call` and `arg` are set; see _keep() */
 #define WEFT__NODE_GROUP ((uintptr_t)4)    /* with the address of a group: the node is armed */
 #define WEFT__NODE_CASE ((uintptr_t)5)     /* with that of a select's case: likewise */
 #define WEFT__TAG_OF(target) ((target) & (uintptr_t)7)
 
-/* Somebody to be told of a future's end. Lies at a multiple of WEFT__NODE_ALIGN. */
+/* Somebody to be told of a future's end. */
 typedef struct weft__node {
-    struct weft__node *next; /* the next older one; constant once the node is in a list */
-    uintptr_t target;        /* see above */
+    uintptr_t target; /* see above */
     union {
         void (*call)(weft_future *future, void *arg); /* of a callback */
         struct weft__node
@@ -65,15 +68,34 @@ typedef struct weft__node {
     } of;
 } weft__node;
 
+/* Any but the first. Lies at a multiple of WEFT__NODE_ALIGN. */
+typedef struct weft__later {
+    weft__node node;  /* first */
+    weft__node *next; /* the next older one; constant once the node is in a list */
+} weft__later;
+
+/* In this order: whoever runs the future needs the word, and what follows the state. */
 typedef struct weft__state {
-    uintptr_t word;   /* see above */
     uint32_t handles; /* how many there are */
     int32_t idle;     /* nodes that may be used again; a hint */
     weft__node first; /* the oldest node; not in the list until somebody needs one */
+    uintptr_t word;   /* see above */
 } weft__state;
 
 /* A future with one handle, pending. */
 void weft__state_init(weft__state *state);
+
+/* The newest node, of a word that was read with acquire, and the next older one; NULL: none. */
+WEFT__INLINE weft__node *weft__state_newest(const weft__state *state, uintptr_t word)
+{
+    uintptr_t newest = WEFT__NEWEST(word);
+    return newest == WEFT__OWN_NODE ? (weft__node *)(uintptr_t)&state->first : (weft__node *)newest;
+}
+
+WEFT__INLINE weft__node *weft__state_older(const weft__state *state, const weft__node *node)
+{
+    return node == &state->first ? NULL : ((const weft__later *)(const void *)node)->next;
+}
 
 /* Free all nodes but the first: nobody holds the future any more. */
 void weft__state_destroy(weft__state *state);
@@ -100,6 +122,11 @@ weft__after weft__state_finish(weft__state *state, int has_failed) WEFT_NODISCAR
 
 /* PENDING becomes CANCELLED and LISTED: 0, and groups are told. Or the word that forbids it. */
 uintptr_t weft__state_cancel(weft__state *state, weft__after *after) WEFT_NODISCARD;
+
+/* NOTIFYING, with callbacks: whoever has ended the future may keep the address of another one here,
+ * or any multiple of 8, until he fires the callbacks. */
+void weft__state_keep(weft__state *state, uintptr_t address);
+uintptr_t weft__state_kept(const weft__state *state);
 
 /* NOTIFYING: fire the callbacks, and return them, oldest first. */
 weft__node *weft__state_calls(weft__state *state) WEFT_NODISCARD;

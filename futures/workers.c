@@ -22,8 +22,10 @@
 #include <sched.h>
 #include <string.h>
 
-/* Futures of the usual size are blocks of this; a worker keeps some for itself. */
-#define BLOCK_BYTES 128
+/* Futures of the usual size are blocks of this; a worker keeps some for itself. They do not begin
+ * at cache lines: that would be 128 bytes, and 4 more that jemalloc has in mind for each, since it
+ * cuts blocks of that size out of single pages, and those of 112 out of seven. */
+#define BLOCK_BYTES 112
 #if defined(WEFT__ASAN) || defined(WEFT__TSAN)
 #define BLOCKS_MAX 0 /* the sanitizer wants to see each */
 #else
@@ -122,7 +124,7 @@ void *weft__workers_alloc(size_t bytes)
         return weft__alloc(bytes);
     shard *own = own_shard();
     if (own == NULL || own->blocks == NULL)
-        return weft__alloc(BLOCK_BYTES);
+        return weft__alloc_packed(BLOCK_BYTES);
     block *first = own->blocks;
     own->blocks = first->next;
     own->block_count--;
@@ -230,8 +232,9 @@ static void run_item(weft_task *item)
 int weft__workers_take_back(weft_future *future)
 {
     weft__worker *worker = weft__worker_self();
-    if (worker == NULL || worker->current->brood != future->brood ||
-        weft__deque_peek(&worker->deque) != &future->head ||
+    /* relaxed: whoever steals it now may end it; then the take fails */
+    if (worker == NULL || weft__deque_peek(&worker->deque) != &future->head ||
+        worker->current->brood != weft__load_relaxed(&future->brood) ||
         weft_deque_take(&worker->deque) != &future->head)
         return 0;
     const weft_task_type *running = worker->current->running;

@@ -514,6 +514,57 @@ static void test_callback_runs_when_no_handle_is_left(void **state)
     assert_int_equal(seen.calls, 1);
 }
 
+enum { FAMILY = 60 };
+
+/* One of many futures, each of which is cancelled by a callback of another, its parent. */
+typedef struct relative {
+    answer_future future;
+    int depth; /* of callbacks when its own ran; 0: not yet */
+} relative;
+
+static relative family[FAMILY];
+static int callback_depth;
+
+static void cancel_children(weft_future *future, void *arg)
+{
+    relative *self = arg;
+    int child = 2 * (int)(self - family) + 1;
+    assert_ptr_equal(self->future.h, future);
+    self->depth = ++callback_depth;
+    for (int i = child; i < child + 2 && i < FAMILY; i++) {
+        assert_true(weft_cancel(family[i].future));
+        assert_int_equal(family[i].depth, 0); /* its callbacks wait for their turn */
+    }
+    callback_depth--;
+}
+
+/* Whoever cancels in a callback leaves the callbacks for later, as with futures that finish; these
+ * still lie in their executor's queue. */
+static void test_callbacks_of_cancelled_futures_do_not_nest(void **state)
+{
+    manual queue = manual_new();
+    static record seen[FAMILY];
+    (void)state;
+    record_calls = 0;
+    for (int i = 0; i < FAMILY; i++) {
+        relative *one = &family[i];
+        one->future = weft_submit(&queue.base, answer, i);
+        assert_int_equal(weft_on_done(one->future, cancel_children, one), 0);
+        if (i % 3 > 0) /* it has more nodes, and idle ones */
+            assert_int_equal(weft_result(one->future, NULL, weft_in(1)), -ETIMEDOUT);
+        if (i % 2 > 0)
+            assert_int_equal(weft_on_done(one->future, note, &seen[i]), 0);
+    }
+    assert_true(weft_cancel(family[0].future));
+    assert_int_equal(record_calls, FAMILY / 2);
+    for (int i = 0; i < FAMILY; i++) {
+        assert_int_equal(family[i].depth, 1);
+        assert_int_equal(seen[i].order, i % 2 > 0 ? (i + 1) / 2 : 0);
+        assert_int_equal(weft_future_begin(manual_take(&queue)), -ECANCELED);
+        weft_release(family[i].future);
+    }
+}
+
 static void release_in_callback(weft_future *future, void *arg)
 {
     answer_future *handle = arg;
@@ -703,6 +754,7 @@ int main(void)
         cmocka_unit_test(test_callback_that_fails_does_not_stop_the_others),
         cmocka_unit_test(test_callback_runs_when_no_handle_is_left),
         cmocka_unit_test(test_callback_may_release_the_last_handle),
+        cmocka_unit_test(test_callbacks_of_cancelled_futures_do_not_nest),
         cmocka_unit_test(test_a_dropped_error_is_reported_once_on_request),
         cmocka_unit_test(test_each_handle_is_given_back_once),
         cmocka_unit_test(test_on_workers_of_any_number),

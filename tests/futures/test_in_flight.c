@@ -22,6 +22,11 @@ WEFT_TASK(double, price, int, option, double, spot)
     return option * spot;
 }
 
+WEFT_TASK(long, add, long, a, long, b, long, c)
+{
+    return a + b + c;
+}
+
 /* An executor that keeps everything until it is told to run it. */
 typedef struct keeper {
     weft_executor base;
@@ -60,27 +65,66 @@ static void await_all(price_future *futures)
     }
 }
 
-/* Arguments and result are 24 bytes: each future is a block of 128. */
-static void test_a_million_in_128_bytes_each(void **state)
+static keeper keeper_new(void)
 {
     static const weft_executor_ops ops = {.submit = keep};
+    keeper self = {.base = {.ops = &ops}, .futures = malloc(COUNT * sizeof(weft_future *))};
+    assert_non_null(self.futures);
+    memset(self.futures, 1, COUNT * sizeof *self.futures); /* so that it is resident already */
+    return self;
+}
+
+static void run_all(keeper *self)
+{
+    for (size_t i = 0; i < COUNT; i++)
+        weft_future_run(self->futures[i]);
+    free(self->futures);
+}
+
+/* With what the allocator keeps of each. */
+static void check_bytes(size_t used)
+{
+    printf("%.1f bytes a future\n", (double)used / COUNT);
+    assert_true(used > 100u * COUNT); /* or nothing was measured */
+    assert_true(used <= 128u * COUNT);
+}
+
+/* Arguments and result are 24 bytes. */
+static void test_a_million_in_128_bytes_each(void **state)
+{
     price_future *futures = malloc(COUNT * sizeof *futures);
-    keeper all = {.base = {.ops = &ops}, .futures = malloc(COUNT * sizeof(weft_future *))};
+    keeper all = keeper_new();
     (void)state;
     assert_non_null(futures);
-    assert_non_null(all.futures);
-    memset(futures, 1, COUNT * sizeof *futures); /* so that they are resident already */
-    memset(all.futures, 1, COUNT * sizeof *all.futures);
+    memset(futures, 1, COUNT * sizeof *futures);
     size_t before = resident_bytes();
     submit_all(&all.base, futures);
     size_t used = resident_bytes() - before;
-    for (size_t i = 0; i < COUNT; i++)
-        weft_future_run(all.futures[i]);
+    run_all(&all);
     await_all(futures);
-    printf("%.1f bytes a future\n", (double)used / COUNT);
-    assert_true(used > 100u * COUNT); /* or nothing was measured */
-    assert_true(used < 136u * COUNT); /* 128, and what the allocator keeps */
-    free(all.futures);
+    check_bytes(used);
+    free(futures);
+}
+
+/* Arguments and result are 32 bytes: what still goes into such a block. */
+static void test_a_million_of_the_largest_in_128_bytes_each(void **state)
+{
+    add_future *futures = malloc(COUNT * sizeof *futures);
+    keeper all = keeper_new();
+    (void)state;
+    assert_non_null(futures);
+    memset(futures, 1, COUNT * sizeof *futures);
+    size_t before = resident_bytes();
+    for (long i = 0; i < COUNT; i++)
+        futures[i] = weft_submit(&all.base, add, i, i, 1);
+    size_t used = resident_bytes() - before;
+    run_all(&all);
+    for (long i = 0; i < COUNT; i++) {
+        long value = 0;
+        if (weft_await(futures[i], &value, WEFT_POLL) != 0 || value != 2 * i + 1)
+            fail_msg("future %ld has %ld", i, value);
+    }
+    check_bytes(used);
     free(futures);
 }
 
@@ -122,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_million_in_128_bytes_each),
+        cmocka_unit_test(test_a_million_of_the_largest_in_128_bytes_each),
         cmocka_unit_test(test_all_of_it_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,8 +29,8 @@ WEFT_TASK(int, answer, int, value)
 static size_t armed_on(weft_future *future)
 {
     size_t count = 0;
-    weft__node *node = WEFT__NODES(weft__state_look(&future->state));
-    for (; node != NULL; node = node->next)
+    weft__node *node = weft__state_newest(&future->state, weft__state_look(&future->state));
+    for (; node != NULL; node = weft__state_older(&future->state, node))
         count += WEFT__TAG_OF(weft__load_acquire(&node->target)) == WEFT__NODE_CASE;
     return count;
 }

@@ -9,8 +9,8 @@ TALLY = ["tally.inside", "tally.outside", "tally.without_barrier", "tally.purge"
 CLASSICS = [
     ("a waiter overwrites the word instead of swapping itself in", "futures/state.c",
      "    } while (!weft__cas_acq_rel(&state->word, &seen, WEFT__FLAGS(seen) | "
-     "(uintptr_t)node));\n",
-     "    } while (weft__store_release(&state->word, WEFT__FLAGS(seen) | (uintptr_t)node), 0);\n",
+     "(uintptr_t)later));\n",
+     "    } while (weft__store_release(&state->word, WEFT__FLAGS(seen) | (uintptr_t)later), 0);\n",
      ["future.wait", "future.cancel"]),
     ("a node that is used again is armed without a look whether it has been fired",
      "futures/state.c",
@@ -27,7 +27,7 @@ CLASSICS = [
      "        weft__store_release(&node->target, WEFT__NODE_FIRED);\n",
      WAIT),
     ("nothing keeps a future whose nodes are being fired", "futures/state.c",
-     "    uintptr_t notifying = WEFT__NODES(seen) != NULL ? WEFT__NOTIFYING : 0;\n",
+     "    uintptr_t notifying = WEFT__NEWEST(seen) != 0 ? WEFT__NOTIFYING : 0;\n",
      "    uintptr_t notifying = 0;\n", ["future.wait", "future.calls"]),
     ("a cancelled future is not kept for its executor", "futures/state.c",
      "ended(seen, WEFT__CANCELLED) | WEFT__LISTED));\n",
@@ -36,13 +36,13 @@ CLASSICS = [
      "    seen = weft__fetch_add_acq_rel(&state->word, WEFT__ABANDONED);\n"
      "    return is_free(seen | WEFT__ABANDONED);\n", "    return 1;\n", ["future.last"]),
     ("a future that is abandoned while it ends is freed by nobody", "futures/state.c",
-     "        if ((seen & WEFT__ABANDONED) && WEFT__NODES(seen) == NULL)\n", "        if (0)\n",
+     "        if ((seen & WEFT__ABANDONED) && WEFT__NEWEST(seen) == 0)\n", "        if (0)\n",
      ["future.last"]),
     ("an idle node that is older serves a callback", "futures/state.c",
      "    if (is_mine && take(state, &state->first)) {\n",
      "    if (take(state, &state->first)) {\n", ["future.calls_waits"]),
     ("a push goes by the word it has seen first", "futures/state.c",
-     "        if (seen & WEFT__ENDED) {\n            weft__hook_free(node);\n"
+     "        if (seen & WEFT__ENDED) {\n            weft__hook_free(later);\n"
      "            return 0;\n        }\n", "", ["future.wait", "future.calls"]),
     ("who leaves a select believes that no future knows of it any more", "futures/case.c",
      "weft__state_disarm(&future->state, target_of(one)) != 0;\n", "1;\n", ["case"]),
