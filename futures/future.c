@@ -270,13 +270,40 @@ int weft_fail(int code, const char *format, ...)
 
 /* ---- submitted ------------------------------------------------------------------------------ */
 
-weft_future *weft_future_submit(weft_executor *executor, const weft_site *site, const void *args)
+/* A future that is to be submitted, or NULL. */
+static weft_future *form(weft_executor *executor, const weft_site *site, const void *args)
 {
     weft_future *future = weft__future_new(executor, site, site->type->task_bytes);
+    if (future != NULL)
+        memcpy(weft_future_args(future), args, site->type->args_bytes);
+    return future;
+}
+
+weft_future *weft_future_submit(weft_executor *executor, const weft_site *site, const void *args)
+{
+    weft_future *future = form(executor, site, args);
     if (future == NULL)
         return weft__future_without_memory();
-    memcpy(weft_future_args(future), args, site->type->args_bytes);
     executor->ops->submit(executor, future);
+    return future;
+}
+
+void weft__future_hand_over(weft_future *future, int64_t deadline_ns)
+{
+    weft_executor *executor = future->executor;
+    if (deadline_ns != WEFT_FOREVER && executor->ops->submit_until != NULL)
+        executor->ops->submit_until(executor, future, deadline_ns);
+    else
+        executor->ops->submit(executor, future);
+}
+
+weft_future *weft_future_submit_until(weft_executor *executor, const weft_site *site,
+                                      const void *args, int64_t deadline)
+{
+    weft_future *future = form(executor, site, args);
+    if (future == NULL)
+        return weft__future_without_memory();
+    weft__future_hand_over(future, deadline);
     return future;
 }
 

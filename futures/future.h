@@ -82,6 +82,9 @@ uintptr_t weft__future_call(const weft_site *site, weft_task *task);
 /* RUNNING becomes FINISHED, with `error`, which the future owns from then on. */
 void weft__future_end(weft_future *future, uintptr_t error);
 
+/* Submit one whose arguments are set; if the executor has to wait for room, until the deadline. */
+void weft__future_hand_over(weft_future *future, int64_t deadline_ns);
+
 /* What `submit` of an executor does with a future that it cannot take, or has had to drop. */
 void weft__future_refuse(weft_future *future, int code);
 void weft__future_cancel_queued(weft_future *future);

@@ -2,6 +2,8 @@
 /* guests.c — see guests.h. */
 #include "guests.h"
 
+#include <errno.h>
+
 static void append(weft__guests *guests, weft__guest *own)
 {
     if (guests->first == NULL)
@@ -39,11 +41,16 @@ static int leave(weft__guests *guests, weft__guest *own)
     return is_served;
 }
 
-int weft__guests_wait(weft__guests *guests, weft_mutex *lock, weft_reason reason)
+int weft__guests_wait(weft__guests *guests, weft_mutex *lock, weft_reason reason,
+                      int64_t deadline_ns)
 {
     weft__guest own = {.lock = lock, .reason = reason};
+    if (deadline_ns <= WEFT_POLL) {
+        weft_mutex_unlock(lock);
+        return -ETIMEDOUT;
+    }
     append(guests, &own);
-    int rc = weft__wait_until(&own.waiter, commit, &own, WEFT_FOREVER);
+    int rc = weft__wait_until(&own.waiter, commit, &own, deadline_ns);
     if (rc != 0 && leave(guests, &own)) {
         weft__wait_woken(&own.waiter);
         return 0;

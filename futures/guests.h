@@ -25,8 +25,10 @@ typedef struct weft__guests {
 } weft__guests;
 
 /* With the lock, which is given back: wait for a place. Returns 0: there is one, and it is the
- * caller's; -ECANCELED or -ETIMEDOUT: his scope is over. Dumps show the reason. */
-int weft__guests_wait(weft__guests *guests, weft_mutex *lock, weft_reason reason) WEFT_NODISCARD;
+ * caller's; -ETIMEDOUT the deadline has passed, his own or his scope's; -ECANCELED his scope was
+ * cancelled. Dumps show the reason. */
+int weft__guests_wait(weft__guests *guests, weft_mutex *lock, weft_reason reason,
+                      int64_t deadline_ns) WEFT_NODISCARD;
 
 /* With the lock: give up to *count places to the longest guests; *count is what is left of them.
  * Returns the guests, for weft__guests_wake() without the lock. */

@@ -220,7 +220,7 @@ static int submit_next(weft_map *self)
     self->unused = place->next;
     *place = (slot){.future = future, .first = first, .count = count};
     self->in_flight++;
-    self->executor->ops->submit(self->executor, future);
+    weft__future_hand_over(future, self->config.deadline);
     if (self->config.unordered)
         listen(self, index);
     return 0;

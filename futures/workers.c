@@ -66,8 +66,10 @@ typedef struct pool {
 } pool;
 
 static void pool_submit(weft_executor *executor, weft_future *future);
+static void pool_submit_until(weft_executor *executor, weft_future *future, int64_t deadline_ns);
 static int pool_shutdown(weft_executor *executor, unsigned flags, int64_t deadline_ns);
-static const weft_executor_ops pool_ops = {.submit = pool_submit, .shutdown = pool_shutdown};
+static const weft_executor_ops pool_ops = {
+    .submit = pool_submit, .shutdown = pool_shutdown, .submit_until = pool_submit_until};
 
 static void run_item(weft_task *item);
 static const weft_task_type item_type = {
@@ -181,7 +183,7 @@ static void begin_to_watch(pool *self)
 /* ---- a bound on the queue ------------------------------------------------------------------- */
 
 /* 0: there is a place in the queue. Otherwise the pool's policy has been applied. */
-static int enter_queue(pool *self, weft_future *future)
+static int enter_queue(pool *self, weft_future *future, int64_t deadline_ns)
 {
     weft_mutex_lock(&self->lock);
     if (self->queued < self->queue_max) {
@@ -191,7 +193,7 @@ static int enter_queue(pool *self, weft_future *future)
     }
     int rc = -EAGAIN;
     if (self->full == WEFT_FULL_WAIT)
-        rc = weft__guests_wait(&self->guests, &self->lock, WEFT_REASON_FUTURE);
+        rc = weft__guests_wait(&self->guests, &self->lock, WEFT_REASON_FUTURE, deadline_ns);
     else
         weft_mutex_unlock(&self->lock);
     if (rc != 0 && self->full == WEFT_FULL_RUN)
@@ -281,7 +283,7 @@ static void submit_outside(pool *self, weft_future *future)
     weft__tally_leave(&self->tally); /* the last touch of the pool */
 }
 
-static void pool_submit(weft_executor *executor, weft_future *future)
+static void pool_submit_until(weft_executor *executor, weft_future *future, int64_t deadline_ns)
 {
     pool *self = pool_of(executor);
     future->head.state_ = (uintptr_t)&item_type; /* published by the push */
@@ -292,13 +294,18 @@ static void pool_submit(weft_executor *executor, weft_future *future)
         weft__future_refuse(future, rc);
         return;
     }
-    if (self->queue_max != 0 && enter_queue(self, future) != 0)
+    if (self->queue_max != 0 && enter_queue(self, future, deadline_ns) != 0)
         return;
     weft__worker *worker = own_worker(self); /* now: waiting for room may have moved us */
     if (worker != NULL)
         submit_inside(self, worker, future);
     else
         submit_outside(self, future);
+}
+
+static void pool_submit(weft_executor *executor, weft_future *future)
+{
+    pool_submit_until(executor, future, WEFT_FOREVER);
 }
 
 /* ---- shutdown ------------------------------------------------------------------------------- */

@@ -25,8 +25,10 @@
 #define BROKEN "the pool's workers cannot begin"
 
 static void submit(weft_executor *executor, weft_future *future);
+static void submit_until(weft_executor *executor, weft_future *future, int64_t deadline_ns);
 static int shut_down(weft_executor *executor, unsigned flags, int64_t deadline_ns);
-static const weft_executor_ops ops = {.submit = submit, .shutdown = shut_down};
+static const weft_executor_ops ops = {
+    .submit = submit, .shutdown = shut_down, .submit_until = submit_until};
 
 static weft_procpool *pool_of(weft_executor *executor)
 {
@@ -226,7 +228,7 @@ int weft__procpool_is_collector(const weft_procpool *pool)
 
 /* With the lock: take a place in the queue. 0 and the lock is held; or it is not, and the pool's
  * policy has been applied. */
-static int take_place(weft_procpool *pool, weft_future *future)
+static int take_place(weft_procpool *pool, weft_future *future, int64_t deadline_ns)
 {
     size_t max = pool->config.queue_max;
     if (max == 0 || pool->live < max ||
@@ -236,7 +238,7 @@ static int take_place(weft_procpool *pool, weft_future *future)
     }
     int rc = -EAGAIN;
     if (pool->config.full == WEFT_FULL_WAIT)
-        rc = weft__guests_wait(&pool->guests, &pool->lock, WEFT_REASON_PROCESS);
+        rc = weft__guests_wait(&pool->guests, &pool->lock, WEFT_REASON_PROCESS, deadline_ns);
     else
         weft_mutex_unlock(&pool->lock);
     if (rc == 0) {
@@ -252,7 +254,7 @@ static int take_place(weft_procpool *pool, weft_future *future)
 
 /* ---- submit ---------------------------------------------------------------------------------- */
 
-static void submit(weft_executor *executor, weft_future *future)
+static void submit_until(weft_executor *executor, weft_future *future, int64_t deadline_ns)
 {
     weft_procpool *pool = pool_of(executor);
     weft__refused refused = {.first = NULL};
@@ -262,7 +264,7 @@ static void submit(weft_executor *executor, weft_future *future)
         return;
     }
     weft_mutex_lock(&pool->lock);
-    if (take_place(pool, future) != 0)
+    if (take_place(pool, future, deadline_ns) != 0)
         return;
     size_t ended = 0;
     if (pool->is_closed || pool->is_broken) {
@@ -278,6 +280,11 @@ static void submit(weft_executor *executor, weft_future *future)
     weft__procpool_wake(pool, hung);
     weft__procpool_refuse(&refused);
     weft__procpool_count_ended(pool, ended);
+}
+
+static void submit(weft_executor *executor, weft_future *future)
+{
+    submit_until(executor, future, WEFT_FOREVER);
 }
 
 /* ---- cancelled and killed -------------------------------------------------------------------- */

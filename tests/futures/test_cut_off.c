@@ -3,9 +3,11 @@
  * says why, keeps what it has been given, and can be made again.
  * ctest: TIMEOUT 60 */
 #include "../core/cut_off.h"
+#include "held.h"
 
 #include <weft/channel.h>
 #include <weft/future.h>
+#include <weft/procpool.h>
 #include <weft/sync.h>
 
 #define PROMISES 3
@@ -20,6 +22,12 @@ WEFT_TASK(int, square, int, x)
 WEFT_TASK(int, wait_for_event, weft_event *, event)
 {
     return weft_event_wait(event, WEFT_FOREVER);
+}
+
+WEFT_TASK(int, sleep_long)
+{
+    sleep_ns(20 * LIVENESS_NS);
+    return 0;
 }
 
 /* An executor that keeps one future, to be run by whoever takes it. */
@@ -56,6 +64,11 @@ typedef struct stage {
     weft_executor *pool;
     weft_event event;
     wait_for_event_future running;
+    hold_future held;
+    uint32_t word; /* of `held` */
+    square_future queued;
+    weft_procpool *processes;
+    sleep_long_future asleep;
 } stage;
 
 /* ---- promises -------------------------------------------------------------------------------- */
@@ -319,6 +332,97 @@ static int check_pool(void *arg, int64_t rc)
     return weft_pool_destroy(s->pool);
 }
 
+/* ---- room in a queue ------------------------------------------------------------------------- */
+
+static int prepare_full_pool(void *arg)
+{
+    stage *s = arg;
+    weft_pool_config config = {.runtime = {.workers = 1}, .queue_max = 1};
+    *s = (stage){.value = -1};
+    CHECK(weft_pool_create(&s->pool, &config) == 0);
+    s->held = hold_worker(s->pool, &s->word);
+    s->queued = weft_submit(s->pool, square, 2);
+    return 0;
+}
+
+static int let_worker_go(void *arg, unsigned times)
+{
+    stage *s = arg;
+    (void)times;
+    weft__store_release(&s->word, 2);
+    return 0;
+}
+
+/* What is refused in a scope that is over has been cancelled: the scope tells why. */
+static int64_t submit_one(weft_executor *executor, int64_t deadline_ns)
+{
+    square_future f = weft_submit_until(executor, deadline_ns, square, 3);
+    int rc = weft_done(f) ? weft_result(f, NULL, WEFT_POLL) : 0;
+    if (weft_cancelled(f))
+        rc = weft_cancel_requested();
+    weft_release(f);
+    return rc;
+}
+
+static int64_t submit_to_pool(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    return submit_one(s->pool, deadline_ns);
+}
+
+/* Nobody who has given up holds a place, or has lost one that is there. */
+static int check_room(weft_executor *executor)
+{
+    int value = 0;
+    square_future last = weft_submit_until(executor, weft_in(LIVENESS_NS), square, 3);
+    CHECK(weft_await(last, &value, WEFT_FOREVER) == 0 && value == 9);
+    return 0;
+}
+
+static int check_full_pool(void *arg, int64_t rc)
+{
+    stage *s = arg;
+    (void)rc;
+    CHECK_CALL(let_worker_go(s, 0));
+    CHECK(weft_await(s->queued, &s->value, WEFT_FOREVER) == 0 && s->value == 4);
+    CHECK_CALL(check_room(s->pool));
+    CHECK(weft_await(s->held, NULL, WEFT_FOREVER) == 0);
+    return weft_pool_destroy(s->pool);
+}
+
+static int prepare_processes(void *arg)
+{
+    stage *s = arg;
+    weft_procpool_config config = {.workers = 1, .queue_max = 1};
+    *s = (stage){.value = -1};
+    CHECK(weft_procpool_create(&s->processes, &config) == 0);
+    s->asleep = weft_submit(weft_procpool_executor(s->processes), sleep_long);
+    return 0;
+}
+
+static int64_t submit_to_processes(void *arg, int64_t deadline_ns)
+{
+    stage *s = arg;
+    return submit_one(weft_procpool_executor(s->processes), deadline_ns);
+}
+
+static int stop_sleeping(void *arg, unsigned times)
+{
+    stage *s = arg;
+    CHECK(times > 0 || weft_procpool_cancel(s->processes, s->asleep));
+    return 0;
+}
+
+static int check_processes(void *arg, int64_t rc)
+{
+    stage *s = arg;
+    (void)rc;
+    (void)weft_procpool_cancel(s->processes, s->asleep);
+    CHECK(weft_await(s->asleep, NULL, WEFT_FOREVER) == -ECANCELED);
+    CHECK_CALL(check_room(weft_procpool_executor(s->processes)));
+    return weft_procpool_destroy(s->processes);
+}
+
 static const act acts[] = {
     {"await", prepare, await_first, keep_next, check_await, .waits = 1},
     {"result", prepare, read_first, keep_next, check_read, .waits = 1},
@@ -331,6 +435,9 @@ static const act acts[] = {
     {"all", prepare, await_group, keep_all, check_wait, .waits = 1},
     {"map", prepare_map, next_of_map, run_next, check_map, .waits = 1},
     {"shutdown", prepare_pool, shut_down, set_event, check_pool, .waits = 1},
+    {"submit", prepare_full_pool, submit_to_pool, let_worker_go, check_full_pool, .waits = 1},
+    {"submit to processes", prepare_processes, submit_to_processes, stop_sleeping, check_processes,
+     .waits = 1},
 };
 
 static int check_acts(void *arg)

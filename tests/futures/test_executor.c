@@ -259,6 +259,112 @@ static void test_waiting_for_room_ends_with_the_scope(void **state)
     assert_int_equal(weft_pool_destroy(pool), 0);
 }
 
+/* Tries to submit to a pool of one worker, which `held` keeps, and one place, which is taken. */
+static int submit_in_vain(void *arg)
+{
+    weft_executor *pool = arg;
+    weft_error error;
+    int64_t end = weft_in(2 * WEFT_MSEC);
+    answer_future f = weft_submit_until(pool, end, answer, 1);
+    CHECK(weft_now() >= end);
+    CHECK(weft_exception(f, &error, WEFT_POLL) == 0 && error.code == -ETIMEDOUT);
+    CHECK(weft_await(f, NULL, WEFT_POLL) == -ETIMEDOUT && f.h == NULL);
+    f = weft_submit_until(pool, WEFT_POLL, answer, 2);
+    CHECK(weft_done(f) && weft_await(f, NULL, WEFT_POLL) == -ETIMEDOUT && f.h == NULL);
+    f = weft_submit_until(pool, weft_now() - WEFT_SEC, answer, 3);
+    CHECK(weft_done(f) && weft_await(f, NULL, WEFT_POLL) == -ETIMEDOUT && f.h == NULL);
+    return 0;
+}
+
+static void test_waiting_for_room_ends_at_a_deadline(void **state)
+{
+    (void)state;
+    uint32_t word;
+    weft_executor *pool = pool_new(1, 1, WEFT_FULL_WAIT);
+    hold_future held = hold_worker(pool, &word);
+    answer_future first = weft_submit_until(pool, WEFT_POLL, answer, 1); /* there is room */
+    in_thread(submit_in_vain, pool);
+    on_workers(submit_in_vain, pool);
+    weft__store_release(&word, 2);
+    assert_int_equal(weft_await(first, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_await(held, NULL, WEFT_FOREVER), 0);
+    answer_future last = weft_submit_until(pool, weft_in(LIVENESS_NS), answer, 1);
+    assert_int_equal(weft_await(last, NULL, WEFT_FOREVER), 0);
+    assert_int_equal(weft_pool_destroy(pool), 0);
+}
+
+/* Neither waits, whatever the deadline. */
+static void test_a_deadline_concerns_nobody_but_who_waits(void **state)
+{
+    (void)state;
+    for (int full = WEFT_FULL_RUN; full <= WEFT_FULL_FAIL; full++) {
+        uint32_t word;
+        weft_executor *pool = pool_new(1, 1, (weft_full)full);
+        hold_future held = hold_worker(pool, &word);
+        answer_future first = weft_submit(pool, answer, 1);
+        const int64_t deadlines[] = {WEFT_POLL, weft_in(LIVENESS_NS), WEFT_FOREVER};
+        for (int i = 0; i < 3; i++) {
+            answer_future f = weft_submit_until(pool, deadlines[i], answer, 2);
+            assert_int_equal(weft_await(f, NULL, WEFT_POLL), full == WEFT_FULL_RUN ? 0 : -EAGAIN);
+        }
+        answer_future inline_one = weft_submit_until(weft_inline(), WEFT_POLL, answer, 3);
+        assert_int_equal(weft_await(inline_one, NULL, WEFT_POLL), 0);
+        weft__store_release(&word, 2);
+        assert_int_equal(weft_await(first, NULL, WEFT_FOREVER), 0);
+        assert_int_equal(weft_await(held, NULL, WEFT_FOREVER), 0);
+        assert_int_equal(weft_pool_destroy(pool), 0);
+    }
+}
+
+/* Submits with deadlines at which room becomes free, and counts what is refused. */
+static int submit_in_a_hurry(void *arg)
+{
+    weft_executor *pool = arg;
+    for (int i = 0; i < 200; i++) {
+        int value = -1;
+        answer_future f = weft_submit_until(pool, weft_in(i % 7 * WEFT_USEC), answer, i);
+        int rc = weft_await(f, &value, WEFT_FOREVER);
+        CHECK((rc == 0 && value == i) || (rc == -ETIMEDOUT && f.h == NULL));
+    }
+    return 0;
+}
+
+static void *hurry(void *pool)
+{
+    return (void *)(intptr_t)submit_in_a_hurry(pool);
+}
+
+/* A place that is given at the moment of a deadline is neither lost nor given twice. */
+static void test_deadlines_while_room_becomes_free(void **state)
+{
+    (void)state;
+    for (size_t room = 1; room <= 2; room++) {
+        pthread_t threads[3];
+        uint32_t word;
+        weft_executor *pool = pool_new(1, room, WEFT_FULL_WAIT);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, hurry, pool), 0);
+        on_count(2, submit_in_a_hurry, pool);
+        for (int i = 0; i < 3; i++) {
+            void *line;
+            assert_int_equal(pthread_join(threads[i], &line), 0);
+            assert_int_equal((int)(intptr_t)line, 0);
+        }
+        hold_future held = hold_worker(pool, &word);
+        answer_future f[3];
+        for (size_t i = 0; i <= room; i++)
+            f[i] = weft_submit_until(pool, WEFT_POLL, answer, 1);
+        for (size_t i = 0; i < room; i++)
+            assert_false(weft_done(f[i]));
+        assert_int_equal(weft_await(f[room], NULL, WEFT_POLL), -ETIMEDOUT);
+        weft__store_release(&word, 2);
+        for (size_t i = 0; i < room; i++)
+            assert_int_equal(weft_await(f[i], NULL, WEFT_FOREVER), 0);
+        assert_int_equal(weft_await(held, NULL, WEFT_FOREVER), 0);
+        assert_int_equal(weft_pool_destroy(pool), 0);
+    }
+}
+
 /* ---- shutdown -------------------------------------------------------------------------------- */
 
 enum { BLOCKED = 1, RUNNING = 2, PENDING = 4, STATES = 8 };
@@ -607,6 +713,9 @@ int main(void)
         cmocka_unit_test(test_full_queue_makes_threads_wait),
         cmocka_unit_test(test_tasks_of_a_full_pool_park_and_get_through),
         cmocka_unit_test(test_waiting_for_room_ends_with_the_scope),
+        cmocka_unit_test(test_waiting_for_room_ends_at_a_deadline),
+        cmocka_unit_test(test_a_deadline_concerns_nobody_but_who_waits),
+        cmocka_unit_test(test_deadlines_while_room_becomes_free),
         cmocka_unit_test(test_shutdown_with_work_in_every_state_from_everywhere),
         cmocka_unit_test(test_shutdown_from_inside_a_task),
         cmocka_unit_test(test_destroying_at_any_moment_ends_everything),

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include <weft/fiber.h>
 #include <weft/procpool.h>
 
 #include "alloc.h"
@@ -553,6 +554,40 @@ static void test_full_queue_waits(void **state)
     assert_int_equal(weft_procpool_destroy(pool), 0);
 }
 
+/* Tries to submit to a pool whose one place is taken. */
+static int submit_in_vain(void *arg)
+{
+    weft_procpool *pool = arg;
+    int64_t end = weft_in(2 * WEFT_MSEC);
+    add_future f = weft_submit_until(of(pool), end, add, 1, 1);
+    CHECK(weft_now() >= end && weft_await(f, NULL, WEFT_POLL) == -ETIMEDOUT && f.h == NULL);
+    f = weft_submit_until(of(pool), WEFT_POLL, add, 1, 1);
+    CHECK(weft_await(f, NULL, WEFT_POLL) == -ETIMEDOUT && f.h == NULL);
+    weft_deadline(weft_in(2 * WEFT_MSEC))
+    {
+        f = weft_submit_until(of(pool), PATIENCE, add, 1, 1);
+        CHECK(weft_cancelled(f) && weft_cancel_requested() == -ETIMEDOUT);
+        weft_release(f);
+    }
+    return 0;
+}
+
+static void test_full_queue_waits_until_a_deadline(void **state)
+{
+    weft_procpool *pool = create(&(weft_procpool_config){.workers = 1, .queue_max = 1});
+    (void)state;
+    sleep_for_future one = weft_submit_until(of(pool), WEFT_POLL, sleep_for, 20 * LIVENESS_NS, 1);
+    assert_false(weft_done(one));
+    on_workers(submit_in_vain, pool);
+    add_future f = weft_submit_until(of(pool), weft_in(2 * WEFT_MSEC), add, 1, 1);
+    assert_int_equal(weft_await(f, NULL, WEFT_POLL), -ETIMEDOUT);
+    assert_int_equal(weft_procpool_cancel(pool, one), 1);
+    add_future last = weft_submit_until(of(pool), PATIENCE, add, 1, 1);
+    assert_int_equal(weft_await(last, NULL, PATIENCE), 0);
+    assert_int_equal(weft_await(one, NULL, PATIENCE), -ECANCELED);
+    assert_int_equal(weft_procpool_destroy(pool), 0);
+}
+
 /* ---- shutdown -------------------------------------------------------------------------------- */
 
 static void test_shutdown_waits(void **state)
@@ -782,6 +817,7 @@ int main(void)
         cmocka_unit_test(test_full_queue_fails),
         cmocka_unit_test(test_full_queue_runs_here),
         cmocka_unit_test(test_full_queue_waits),
+        cmocka_unit_test(test_full_queue_waits_until_a_deadline),
         cmocka_unit_test(test_shutdown_waits),
         cmocka_unit_test(test_shutdown_cancels_pending),
         cmocka_unit_test(test_shutdown_kills_running),

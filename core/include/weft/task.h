@@ -155,10 +155,14 @@ typedef struct weft_task_table {
 extern const weft_task_type *const __start_weft_tasks[] __attribute__((weak, visibility("hidden")));
 extern const weft_task_type *const __stop_weft_tasks[] __attribute__((weak, visibility("hidden")));
 
-/* Beneath weft_submit() and weft_then() of <weft/future.h>, which documents them: submit the task
- * of `site` with a copy of `args`, a `name_args`; at once, or when `after` has finished. */
+/* Beneath weft_submit(), weft_submit_until() and weft_then() of <weft/future.h>, which documents
+ * them: submit the task of `site` with a copy of `args`, a `name_args`; at once, or when `after`
+ * has finished. */
 WEFT_API weft_future *weft_future_submit(weft_executor *executor, const weft_site *site,
                                          const void *args) WEFT_NONNULL(1, 2, 3);
+WEFT_API weft_future *weft_future_submit_until(weft_executor *executor, const weft_site *site,
+                                               const void *args, int64_t deadline)
+    WEFT_NONNULL(1, 2, 3);
 WEFT_API weft_future *weft_future_then(weft_executor *executor, weft_future *after,
                                        const weft_site *site, const void *args)
     WEFT_NONNULL(1, 2, 3, 4);
@@ -318,6 +322,13 @@ WEFT_END_DECLS
     {                                                                                              \
         name##_future weft__f;                                                                     \
         weft__f.h = weft_future_submit(weft__e, weft__s, &weft__a);                                \
+        return weft__f;                                                                            \
+    }                                                                                              \
+    WEFT_NODISCARD WEFT__INLINE name##_future name##_submit_until(                                 \
+        weft_executor *weft__e, const weft_site *weft__s, name##_args weft__a, int64_t weft__d)    \
+    {                                                                                              \
+        name##_future weft__f;                                                                     \
+        weft__f.h = weft_future_submit_until(weft__e, weft__s, &weft__a, weft__d);                 \
         return weft__f;                                                                            \
     }                                                                                              \
     WEFT_NODISCARD WEFT__INLINE name##_future name##_then(                                         \

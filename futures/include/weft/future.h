@@ -61,6 +61,9 @@ typedef struct weft_executor_ops {
     void (*submit)(weft_executor *executor, weft_future *future);
     /* See weft_executor_shutdown(). */
     int (*shutdown)(weft_executor *executor, unsigned flags, int64_t deadline);
+    /* The same as `submit`, but wait for room until the deadline at most, and refuse the future
+     * then. NULL: it is `submit`, which does not wait. */
+    void (*submit_until)(weft_executor *executor, weft_future *future, int64_t deadline);
 } weft_executor_ops;
 
 struct weft_executor {
@@ -69,7 +72,7 @@ struct weft_executor {
 
 /* What a submission does when a pool's queue is full. */
 typedef enum weft_full {
-    WEFT_FULL_WAIT = 0, /* waits for room; a fiber parks */
+    WEFT_FULL_WAIT = 0, /* waits for room; a fiber parks; see weft_submit_until() */
     WEFT_FULL_RUN,      /* runs the task in the submitting thread or fiber */
     WEFT_FULL_FAIL,     /* makes a future that has failed with -EAGAIN */
 } weft_full;
@@ -167,6 +170,23 @@ WEFT_API int weft_executor_shutdown(weft_executor *executor, unsigned flags, int
 #define weft_submit(executor, ...)                                                                 \
     WEFT__CAT(WEFT__SUBMIT, WEFT__MANY(__VA_ARGS__))(executor, __VA_ARGS__)
 
+/**
+ * Submit a task, and wait for room in a full queue until `deadline` at most: if there is none, the
+ * future has failed with -ETIMEDOUT. weft_submit_until(pool, weft_in(WEFT_MSEC), price, 7, 101.5).
+ *
+ * The deadline is that of the wait for room, not the task's. WEFT_POLL does not wait. Pools that do
+ * not wait for room (WEFT_FULL_RUN, WEFT_FULL_FAIL) do as they do otherwise, and so do executors
+ * without a bound. Scopes cut such a wait off as any other, also that of weft_submit(): what is
+ * refused in a scope that is over is cancelled.
+ *
+ * Returns         as weft_submit()
+ * Context         any; parks only when a pool's queue is full
+ * Order           as weft_submit()
+ * Progress        blocking until the deadline; who waits longest gets the place that becomes free
+ */
+#define weft_submit_until(executor, deadline, ...)                                                 \
+    WEFT__CAT(WEFT__SUBMIT_UNTIL, WEFT__MANY(__VA_ARGS__))(executor, deadline, __VA_ARGS__)
+
 /* A function and its argument, as a task; its result is the int. */
 typedef int weft_fn(void *arg);
 WEFT_API int weft_call_fn(weft_fn *fn, void *arg);
@@ -181,8 +201,9 @@ WEFT_TASK_DECLARE(int, weft_call_fn, weft_fn *, fn, void *, arg);
  */
 #define weft_submit_fn(executor, fn, arg) weft_submit(executor, weft_call_fn, fn, arg)
 
-/* The function beneath weft_submit(): `args` points to a `name_args`, which is copied. Declared in
- * <weft/task.h>: weft_future *weft_future_submit(executor, site, args). */
+/* The functions beneath weft_submit() and weft_submit_until(): `args` points to a `name_args`, and
+ * is copied. Declared in <weft/task.h>: weft_future *weft_future_submit(executor, site, args),
+ * weft_future *weft_future_submit_until(executor, site, args, deadline). */
 
 /**
  * Continue a future: when `f` has finished, submit the task `name` with its result as the first
@@ -489,7 +510,7 @@ typedef struct weft_map_config {
     size_t window;    /* submissions in flight at most; 0: four for each worker */
     size_t chunk;     /* calls in a submission; 0: one */
     int unordered;    /* nonzero: results as they come; otherwise in the order of the inputs */
-    int64_t deadline; /* of the whole map; 0: none */
+    int64_t deadline; /* of the whole map, submissions that wait for room included; 0: none */
 } weft_map_config;
 
 typedef struct weft_map weft_map;
@@ -705,6 +726,12 @@ WEFT_API extern const weft__case_hook weft__future_case;
     name##_submit((executor), WEFT__SITE_ALIGNED(name), WEFT__NO_ARGS(name))
 #define WEFT__SUBMITN(executor, name, ...)                                                         \
     name##_submit((executor), WEFT__SITE_ALIGNED(name), WEFT__ARGS(name, __VA_ARGS__))
+
+#define WEFT__SUBMIT_UNTIL1(executor, deadline, name)                                              \
+    name##_submit_until((executor), WEFT__SITE_ALIGNED(name), WEFT__NO_ARGS(name), (deadline))
+#define WEFT__SUBMIT_UNTILN(executor, deadline, name, ...)                                         \
+    name##_submit_until((executor), WEFT__SITE_ALIGNED(name), WEFT__ARGS(name, __VA_ARGS__),       \
+                        (deadline))
 
 /* The first argument's type must be that of the result that it takes over. */
 #define WEFT__SAME_TYPE(f, name) ((void)sizeof(1 ? (f).of : (name##_first_ *)NULL))
