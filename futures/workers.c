@@ -9,6 +9,7 @@
 #include "future.h"
 
 #include <weft/atomic.h>
+#include <weft/fiber.h>
 #include <weft/sync.h>
 
 #include "batch.h"
@@ -381,8 +382,11 @@ static void wait_for_all(weft__tenant *tenant)
 {
     pool *self = pool_of_tenant(tenant);
     begin_to_watch(self);
-    while (weft_future_result(self->ended, NULL, WEFT_FOREVER) != 0)
-        (void)sched_yield(); /* the caller's scope was cancelled: there is nothing better to do */
+    weft_shield
+    {
+        while (weft_future_result(self->ended, NULL, WEFT_FOREVER) != 0)
+            (void)sched_yield(); /* no memory: there is nothing better to do */
+    }
     while (weft__tally_is_entered(&self->tally)) /* at most a wake-up from their last touch */
         (void)sched_yield();
 }

@@ -9,7 +9,8 @@
  * Futures are counted by the fiber that submits them, in its brood, which counts as one in the
  * scope: many fibers that submit much have no word in common.
  *
- * What it does keep is a list of those that have waited, for only these may have to be interrupted.
+ * What it does keep is a list of those that have waited, for only these may have to be interrupted;
+ * of a plain thread, whose scopes are its own, the waiter while it waits.
  * A fiber *enrols* in its innermost scope when it waits for the first time there, and sees to it
  * that the scopes around it are enrolled in one another, outermost first; so whoever cancels a
  * scope finds everybody who may be waiting in it by walking down. An enrolment lasts until the
@@ -34,6 +35,7 @@
  * (somebody has to find them all); interrupting by scope number (a table that can run out). */
 #include "fiber/scope.h"
 #include "fiber/local.h"
+#include "io/foreign.h"
 #include "sched/spin.h"
 
 #include "hooks.h"
@@ -105,6 +107,21 @@ void weft__fiber_enrol(weft__fiber *fiber)
     fiber->enrolled = scope;
 }
 
+void weft__scope_seat(weft_scope *scope, weft__waiter *waiter)
+{
+    enrol_scope(scope);
+    weft__spin_lock(&scope->lock_);
+    scope->seated_ = waiter;
+    weft__spin_unlock(&scope->lock_);
+}
+
+void weft__scope_unseat(weft_scope *scope)
+{
+    weft__spin_lock(&scope->lock_);
+    scope->seated_ = NULL;
+    weft__spin_unlock(&scope->lock_);
+}
+
 static weft__fiber *current_fiber(void)
 {
     weft__worker *worker = weft__worker_self();
@@ -113,28 +130,41 @@ static weft__fiber *current_fiber(void)
 
 /* ---- cancelling ----------------------------------------------------------------------------- */
 
-/* A walk through all who are enrolled in a scope or within. */
+/* A walk through all who are in a scope or within. Who was interrupted is resumed after it, without
+ * locks: fibers, linked by their items; and the word of the plain thread whose scopes these are.
+ * Its waiter may have gone by then: the kernel is only asked who sleeps at that address. */
 typedef struct sweep {
     unsigned depth;               /* of the scope that is cancelled; constant, as the next */
     const weft__fiber *self;      /* that cancels, or NULL */
-    weft_task *chain;             /* those who have to be made runnable */
+    weft_task *fibers;            /* to be made runnable */
+    uint32_t *thread;             /* to be woken */
     const weft_runtime *awake_in; /* where somebody was found awake, and may be about to wait */
 } sweep;
+
+static void interrupt_thread(const weft_scope *scope, sweep *all)
+{
+    weft__waiter *seated = scope->seated_;
+    if (seated != NULL && all->depth > scope->shield_ && weft__wait_cut_off(seated))
+        all->thread = &seated->woken;
+}
+
+static void interrupt_fiber(weft__fiber *fiber, sweep *all)
+{
+    int rc = fiber != all->self ? weft__wait_cancel(fiber, all->depth) : 0;
+    if (rc == -EAGAIN)
+        all->awake_in = fiber->runtime;
+    if (rc <= 0)
+        return;
+    fiber->item.prev_ = all->fibers;
+    all->fibers = &fiber->item;
+}
 
 static void interrupt_all(weft_scope *scope, sweep *all)
 {
     weft__spin_lock(&scope->lock_);
-    for (weft__fiber *fiber = scope->members_; fiber != NULL; fiber = fiber->peer) {
-        if (fiber == all->self)
-            continue;
-        int rc = weft__wait_cancel(fiber, all->depth);
-        if (rc == -EAGAIN)
-            all->awake_in = fiber->runtime;
-        if (rc <= 0)
-            continue;
-        fiber->item.prev_ = all->chain;
-        all->chain = &fiber->item;
-    }
+    interrupt_thread(scope, all);
+    for (weft__fiber *fiber = scope->members_; fiber != NULL; fiber = fiber->peer)
+        interrupt_fiber(fiber, all);
     for (weft_scope *child = scope->children_; child != NULL; child = child->next_)
         interrupt_all(child, all);
     weft__spin_unlock(&scope->lock_);
@@ -152,10 +182,12 @@ void weft_cancel_scope(weft_scope *scope)
         weft__hook_membarrier(); /* edge wait.cancel: the fence of all who announce a wait */
         interrupt_all(scope, &all);
     }
-    while (all.chain != NULL) {
-        weft_task *next = all.chain->prev_;
-        weft__fiber_ready((weft__fiber *)(void *)all.chain);
-        all.chain = next;
+    if (all.thread != NULL)
+        weft__hook_park_wake(all.thread, 1);
+    while (all.fibers != NULL) {
+        weft_task *next = all.fibers->prev_;
+        weft__fiber_ready((weft__fiber *)(void *)all.fibers);
+        all.fibers = next;
     }
 }
 
@@ -181,6 +213,11 @@ static int is_cancelled(const weft_scope *scope, unsigned shield)
         if (weft__load_seq_cst(&scope->cancelled_))
             return 1;
     return 0;
+}
+
+int weft__scope_is_cancelled(const weft_scope *scope)
+{
+    return is_cancelled(scope, scope->shield_);
 }
 
 int weft__fiber_is_cancelled(const weft__fiber *fiber)
@@ -231,6 +268,7 @@ static WEFT__NOINLINE weft_scope *enter_in_thread(weft_scope *scope, int is_shie
 {
     nest(scope, weft__thread_scope(), is_shield);
     weft__thread_set_scope(scope);
+    weft__block_attend_scopes();
     return scope;
 }
 
@@ -317,7 +355,7 @@ int weft_cancel_requested(void)
     const weft_scope *scope = weft_current_scope();
     if (scope == NULL)
         return 0;
-    if (is_cancelled(scope, scope->shield_))
+    if (weft__scope_is_cancelled(scope))
         return -ECANCELED;
     int64_t deadline_ns = scope->deadline_ns_;
     return deadline_ns != WEFT_FOREVER && deadline_ns <= weft_now() ? -ETIMEDOUT : 0;

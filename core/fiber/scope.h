@@ -11,8 +11,14 @@
 void weft__fiber_enrol(weft__fiber *fiber);
 void weft__fiber_withdraw(weft__fiber *fiber);
 
-/* Whether a scope that the fiber is in, up to the innermost shield, is cancelled. */
+/* Whether a scope that the fiber is in, up to the innermost shield, is cancelled; the same of the
+ * innermost scope of a plain thread. */
 int weft__fiber_is_cancelled(const weft__fiber *fiber);
+int weft__scope_is_cancelled(const weft_scope *scope);
+
+/* A plain thread waits in its innermost scope; it does no more: the waiter may go. */
+void weft__scope_seat(weft_scope *scope, weft__waiter *waiter);
+void weft__scope_unseat(weft_scope *scope);
 
 /* A negative errno: of either sign of one; -EINVAL for what is none. */
 int weft__failure_code(int code);

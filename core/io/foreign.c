@@ -58,8 +58,6 @@ static int wait_words(const weft__sleep sleeps[], unsigned count, int64_t deadli
 
 static int wait_readable(int fd, int64_t deadline_ns)
 {
-    if (weft__worker_self() == NULL)
-        return weft__block_thread.wait_readable(fd, deadline_ns);
     int rc = weft_poll(fd, POLLIN, deadline_ns);
     return rc > 0 ? 0 : rc == -EAGAIN ? -ETIMEDOUT : rc;
 }
@@ -80,4 +78,10 @@ void weft__block_enter_fibers(void)
                                        .wait_readable = wait_readable,
                                        .self = self};
     weft__block_install(&fibers);
+}
+
+void weft__block_attend_scopes(void)
+{
+    if (weft__block_now() == &weft__block_thread)
+        weft__block_enter_fibers();
 }

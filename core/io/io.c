@@ -142,7 +142,9 @@ static ssize_t perform_foreign(weft__files *files, weft__file *file, const opera
 
 /* ---- in a plain thread ---------------------------------------------------------------------- */
 
-static int poll_thread(int fd, int events, int64_t deadline_ns)
+#define NAP_NS (100 * WEFT_MSEC)
+
+static int poll_until(int fd, int events, int64_t deadline_ns)
 {
     struct pollfd one = {.fd = fd, .events = (short)events};
     for (;;) {
@@ -158,6 +160,25 @@ static int poll_thread(int fd, int events, int64_t deadline_ns)
             return -ETIMEDOUT;
         if (weft__errno_get() != EINTR)
             return -weft__errno_get();
+    }
+}
+
+/* Nobody who cancels a scope can wake a thread that sleeps in poll(2): in a scope it naps. At first
+ * it only looks: what needs no waiting succeeds. */
+static int poll_thread(int fd, int events, int64_t deadline_ns)
+{
+    const weft_scope *scope = weft_current_scope();
+    if (scope == NULL)
+        return poll_until(fd, events, deadline_ns);
+    if (scope->deadline_ns_ < deadline_ns)
+        deadline_ns = scope->deadline_ns_;
+    for (int64_t nap_ns = WEFT_POLL;; nap_ns = weft_in(NAP_NS)) {
+        int64_t until_ns = nap_ns < deadline_ns ? nap_ns : deadline_ns;
+        int rc = poll_until(fd, events, until_ns);
+        if (rc != -ETIMEDOUT || until_ns == deadline_ns)
+            return rc;
+        if (weft_cancel_requested() == -ECANCELED)
+            return -ECANCELED;
     }
 }
 

@@ -19,13 +19,24 @@
 
 struct weft__fiber;
 
+/* A plain thread's word. */
+#define WEFT__ASLEEP 0u
+#define WEFT__WOKEN 1u   /* by its waker */
+#define WEFT__CUT_OFF 2u /* by whoever cancels its scope; a waker may still come */
+
+/* Whether somebody else than the waker ends the wait: nobody; a fiber's timer or canceller, or a
+ * thread's deadline; whoever cancels the scope of a thread, which has no deadline. */
+#define WEFT__FIRM 0u
+#define WEFT__TENTATIVE 1u
+#define WEFT__IN_SCOPE 2u
+
 /* Somebody who waits: a fiber, or a plain thread. Lives in the waiter's frame. */
 typedef struct weft__waiter {
     const weft_task_type *type; /* the task's, which the waiter's address displaces */
     struct weft__fiber *fiber;  /* NULL: a plain thread, asleep on `woken` */
     struct weft__waiter *next;  /* for queues of waiters */
-    uint32_t woken;             /* a plain thread's: 0, then 1 */
-    uint32_t is_tentative;      /* it may give up: see wait.c; a thread, because of its deadline */
+    uint32_t woken;             /* a plain thread's: see above */
+    uint32_t is_tentative;      /* it may give up: see above, and wait.c */
 } weft__waiter;
 
 /* Whether the task is finished; if so, its result may be read. */

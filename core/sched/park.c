@@ -94,8 +94,8 @@ void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit
 int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns)
 {
     waiter->fiber = NULL;
-    waiter->is_tentative = deadline_ns != WEFT_FOREVER;
-    weft__store_relaxed(&waiter->woken, 0); /* relaxed: nobody knows the waiter yet */
+    waiter->is_tentative = deadline_ns != WEFT_FOREVER ? WEFT__TENTATIVE : WEFT__FIRM;
+    weft__store_relaxed(&waiter->woken, WEFT__ASLEEP); /* relaxed: nobody knows the waiter yet */
     if (!commit(waiter, arg))
         return 0;
     if (deadline_ns == WEFT_FOREVER)
@@ -106,19 +106,20 @@ int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int
 int weft__sleep_thread(weft__waiter *waiter, int64_t deadline_ns)
 {
     int is_late = 0;
+    uint32_t seen;
     /* edge park.thread (acquire): what the waker did before */
-    while (weft__load_acquire(&waiter->woken) == 0) {
+    while ((seen = weft__load_acquire(&waiter->woken)) == WEFT__ASLEEP) {
         if (is_late)
             return -ETIMEDOUT;
-        is_late = weft__hook_park_wait(&waiter->woken, 0, deadline_ns);
+        is_late = weft__hook_park_wait(&waiter->woken, WEFT__ASLEEP, deadline_ns);
     }
-    return 0;
+    return seen == WEFT__WOKEN ? 0 : -ECANCELED;
 }
 
 void weft__wait(weft__waiter *waiter, weft__commit *commit, void *arg)
 {
     weft__worker *worker = weft__worker_self();
-    waiter->is_tentative = 0;
+    waiter->is_tentative = WEFT__FIRM;
     if (worker == NULL) {
         (void)weft__park_thread(waiter, commit, arg, WEFT_FOREVER);
         return;
@@ -171,18 +172,24 @@ void weft__submit(weft_runtime *runtime, weft_task *task, const weft_task_type *
     submit(runtime, task);
 }
 
+static void wake_thread(weft__waiter *waiter)
+{
+    uint32_t *woken = &waiter->woken;
+    uint32_t kind = waiter->is_tentative;
+    if (kind == WEFT__FIRM)
+        weft__thread_roused();
+    /* edge park.thread (release): the waiter may return and its frame be gone from here on. */
+    uint32_t before = weft__exchange_release(woken, WEFT__WOKEN);
+    if (kind == WEFT__IN_SCOPE && before == WEFT__ASLEEP)
+        weft__thread_roused(); /* unless whoever cancels has said so */
+    weft__hook_park_wake(woken, 1);
+}
+
 void weft__wake(weft__waiter *waiter)
 {
     weft__fiber *fiber = waiter->fiber;
-    if (fiber != NULL) {
-        if (!waiter->is_tentative || weft__wait_claim(fiber))
-            weft__fiber_ready(fiber);
-        return;
-    }
-    if (!waiter->is_tentative)
-        weft__thread_roused();
-    uint32_t *woken = &waiter->woken;
-    /* edge park.thread (release): the waiter may return and its frame be gone from here on. */
-    weft__store_release(woken, 1);
-    weft__hook_park_wake(woken, 1);
+    if (fiber == NULL)
+        wake_thread(waiter);
+    else if (!waiter->is_tentative || weft__wait_claim(fiber))
+        weft__fiber_ready(fiber);
 }

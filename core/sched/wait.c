@@ -22,9 +22,17 @@
  * The word is in the descriptor, which outlives every wait, and carries the number of the wait: who
  * cancels may look at any time, and its swap fails when that wait is over.
  *
- * A plain thread that waits has no timer and is not cancelled: its sleep has the deadline. */
+ * A plain thread that waits has no timer: its sleep has the deadline. If it is in a scope, whoever
+ * cancels that finds its waiter there, and one word in the waiter decides:
+ *
+ *     ASLEEP ─┬─ waker ──────────────────► WOKEN
+ *             └─ cancel ─► CUT_OFF ─ waker ─► WOKEN     noted, and waited for if it must come
+ *
+ * The waiter is in the scope from its commit to the end of the sleep, under the scope's lock, so
+ * that nobody who cancels touches a frame that has gone. */
 #include "sched/worker.h"
 
+#include "debug/hang.h"
 #include "fiber/scope.h"
 #include "hooks.h"
 
@@ -77,6 +85,57 @@ int weft__wait_cancel(weft__fiber *fiber, unsigned depth)
     if (depth <= weft__load_relaxed(&fiber->shield))
         return 0;
     return interrupt(fiber, NUMBER(word), CANCELED) ? 1 : -EAGAIN;
+}
+
+/* ---- a plain thread ------------------------------------------------------------------------- */
+
+int weft__wait_cut_off(weft__waiter *waiter)
+{
+    uint32_t asleep = WEFT__ASLEEP;
+    /* relaxed: the thread takes the scope's lock behind us before it returns */
+    if (!weft__cas_relaxed(&waiter->woken, &asleep, WEFT__CUT_OFF))
+        return 0;
+    if (waiter->is_tentative == WEFT__IN_SCOPE)
+        weft__thread_roused();
+    return 1;
+}
+
+static WEFT__NOINLINE int wait_in_scope(weft_scope *scope, weft__waiter *waiter,
+                                        weft__commit *commit, void *arg, int64_t deadline_ns)
+{
+    if (scope->deadline_ns_ < deadline_ns)
+        deadline_ns = scope->deadline_ns_;
+    waiter->fiber = NULL;
+    waiter->is_tentative = deadline_ns != WEFT_FOREVER ? WEFT__TENTATIVE : WEFT__IN_SCOPE;
+    weft__store_relaxed(&waiter->woken, WEFT__ASLEEP); /* relaxed: nobody knows the waiter yet */
+    if (!commit(waiter, arg))
+        return 0;
+    if (deadline_ns == WEFT_FOREVER)
+        weft__thread_rests();
+    weft__scope_seat(scope, waiter);
+    if (weft__scope_is_cancelled(scope)) /* behind the lock: see scope.c */
+        (void)weft__wait_cut_off(waiter);
+    int rc = weft__sleep_thread(waiter, deadline_ns);
+    weft__scope_unseat(scope);
+    return rc;
+}
+
+static int wait_in_thread(weft__waiter *waiter, weft__commit *commit, void *arg,
+                          int64_t deadline_ns)
+{
+    weft_scope *scope = weft__thread_scope();
+    if (scope == NULL)
+        return weft__park_thread(waiter, commit, arg, deadline_ns);
+    return wait_in_scope(scope, waiter, commit, arg, deadline_ns);
+}
+
+/* Until the waker has come, whatever else has. */
+static void await_wake(weft__waiter *waiter)
+{
+    uint32_t seen;
+    /* edge park.thread (acquire): what the waker did before */
+    while ((seen = weft__load_acquire(&waiter->woken)) != WEFT__WOKEN)
+        (void)weft__hook_park_wait(&waiter->woken, seen, WEFT_FOREVER);
 }
 
 /* ---- the fiber ------------------------------------------------------------------------------ */
@@ -160,14 +219,14 @@ int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg, int6
 {
     weft__worker *worker = weft__worker_self();
     if (worker == NULL)
-        return weft__park_thread(waiter, commit, arg, deadline_ns);
+        return wait_in_thread(waiter, commit, arg, deadline_ns);
     weft__fiber *fiber = worker->current;
     /* relaxed: between waits the word is the fiber's own, but for a late cancel, which fails */
     uint64_t number = NUMBER(weft__load_relaxed(&fiber->wait)) + NEXT_NUMBER;
     if (fiber->scope != NULL)
         deadline_ns = attend_scope(fiber, deadline_ns);
     attempt self = {.commit = commit, .arg = arg, .deadline_ns = deadline_ns, .number = number};
-    waiter->is_tentative = 1;
+    waiter->is_tentative = WEFT__TENTATIVE;
     waiter->fiber = fiber;
     weft__park(worker, waiter, commit_attempt, &self);
     if (deadline_ns != WEFT_FOREVER)
@@ -188,7 +247,7 @@ void weft__wait_woken(weft__waiter *waiter)
 {
     weft__fiber *fiber = waiter->fiber;
     if (fiber == NULL) {
-        (void)weft__sleep_thread(waiter, WEFT_FOREVER);
+        await_wake(waiter);
         return;
     }
     uint64_t word = weft__load_acquire(&fiber->wait); /* edge wait.word (acquire): as in conclude */

@@ -261,7 +261,7 @@ WEFT__INLINE void weft__fiber_mark_ready(weft__fiber *fiber)
 void weft__submit(weft_runtime *runtime, weft_task *task, const weft_task_type *type);
 
 /* The two halves of weft__wait(), without its settings: a worker's fiber; a plain thread, which may
- * give up: 0 or -ETIMEDOUT. And a plain thread's sleep alone. */
+ * give up: 0 or -ETIMEDOUT. And a plain thread's sleep alone: -ECANCELED, too. */
 void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit, void *arg);
 int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns);
 int weft__sleep_thread(weft__waiter *waiter, int64_t deadline_ns);
@@ -279,6 +279,9 @@ void weft__worker_push(weft__worker *worker, weft_task *item);
 int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg,
                      int64_t deadline_ns) WEFT_NODISCARD;
 void weft__wait_woken(weft__waiter *waiter);
+
+/* Whoever cancels the scope of a plain thread that waits. Nonzero: the sleeper is to be woken. */
+int weft__wait_cut_off(weft__waiter *waiter);
 
 /* A waker, the fiber's timer, whoever cancels. 1: the caller is the one to make the fiber runnable.
  * The last answers -EAGAIN for a fiber that does not wait: it may be about to. */

@@ -12,6 +12,7 @@
 #include "procpool/pool.h"
 
 #include <weft/atomic.h>
+#include <weft/fiber.h>
 
 #include "hooks.h"
 
@@ -102,7 +103,7 @@ int weft__procpool_help(const weft_future *future, int64_t deadline_ns)
         return 0;
     /* A callback that waits, in the pool's own thread: nobody else would collect. */
     while (weft__procpool_is_collector(pool) && !weft_future_done(future) &&
-           weft_now() < deadline_ns)
+           weft_now() < deadline_ns && weft_cancel_requested() == 0)
         weft__procpool_step(pool);
     int has_ended = look(pool, future, deadline_ns);
     part_from_pool(pool);

@@ -8,6 +8,7 @@
 #include "procpool/pool.h"
 
 #include <weft/atomic.h>
+#include <weft/fiber.h>
 
 #include "hooks.h"
 
@@ -579,7 +580,8 @@ int weft_procpool_destroy(weft_procpool *pool)
     if (pool == NULL)
         return 0;
     if (pool->fork_count == weft__fork_count()) {
-        int rc = shut_down(&pool->executor, 0, WEFT_FOREVER);
+        int rc = 0;
+        weft_shield rc = shut_down(&pool->executor, 0, WEFT_FOREVER);
         if (rc != 0)
             return rc;
         weft__store_relaxed(&pool->is_stopping, 1); /* relaxed: the eventfd orders it */

@@ -8,7 +8,10 @@
  * ends by itself, no wait is left out.
  *
  * In the last round help and cancellation come at the same time, from two threads, and either may
- * be first: then the check is all that tells. */
+ * be first: then the check is all that tells.
+ *
+ * A plain thread makes the call, too, in a scope of its own. Its waits have no numbers, so only the
+ * first is cut off. */
 #ifndef WEFT_TESTS_CORE_CUT_OFF_H
 #define WEFT_TESTS_CORE_CUT_OFF_H
 
@@ -19,6 +22,7 @@
 #include <weft/fiber.h>
 #include <weft/runtime.h>
 
+#include "sched/spin.h"
 #include "sched/worker.h"
 
 typedef struct act {
@@ -59,12 +63,14 @@ typedef struct victim {
     void *stage;
     knife knife;
     weft_scope *scope;
-    weft__fiber *fiber;
-    uint64_t seen;  /* the number of the last wait that the driver knows of */
-    int is_waiting; /* in that one, for all the driver knows */
+    int64_t limit_ns;   /* the scope's deadline */
+    weft_scope *seat;   /* a plain thread's innermost scope; NULL: it is a fiber */
+    weft__fiber *fiber; /* NULL: it is a thread */
+    uint64_t seen;      /* the number of the last wait that the driver knows of */
+    int is_waiting;     /* in that one, for all the driver knows */
     unsigned helped;
     int64_t rc;
-    unsigned may_begin, begun, ended;
+    unsigned entered, may_begin, begun, ended, may_leave; /* the first and the last: a thread's */
 } victim;
 
 /* ---- the fiber ------------------------------------------------------------------------------- */
@@ -89,6 +95,50 @@ WEFT_FIBER(play_victim, victim *, v)
         v->rc = make_call(v);
     }
     weft__store_release(&v->ended, 1);
+}
+
+/* ---- a plain thread -------------------------------------------------------------------------- */
+
+static void call_in_thread(victim *v)
+{
+    v->seat = weft_current_scope();
+    weft__store_release(&v->begun, 1);
+    v->rc = make_call(v);
+    weft__store_release(&v->ended, 1);
+    while (!weft__load_acquire(&v->may_leave)) /* the driver looks at the scopes */
+        sleep_ns(10 * WEFT_USEC);
+}
+
+static void *play_thread(void *arg)
+{
+    victim *v = arg;
+    weft_deadline(v->limit_ns)
+    {
+        v->scope = weft_current_scope();
+        weft__store_release(&v->entered, 1);
+        while (!weft__load_acquire(&v->may_begin))
+            sleep_ns(10 * WEFT_USEC);
+        if (v->knife == BEHIND_SHIELD) {
+            weft_shield call_in_thread(v);
+        } else if (v->knife == CANCEL_AROUND) {
+            weft_scope(inner) call_in_thread(v);
+        } else {
+            call_in_thread(v);
+        }
+    }
+    return NULL;
+}
+
+/* It sleeps, and nobody has woken it; or nobody will cut it off, and it has queued. */
+static int is_seated(victim *v)
+{
+    if (v->act->is_queued != NULL)
+        return v->act->is_queued(v->stage);
+    weft__spin_lock(&v->seat->lock_);
+    weft__waiter *waiter = v->seat->seated_;
+    int sleeps = waiter != NULL && weft__load_acquire(&waiter->woken) == WEFT__ASLEEP;
+    weft__spin_unlock(&v->seat->lock_);
+    return sleeps;
 }
 
 /* ---- the driver ------------------------------------------------------------------------------ */
@@ -125,6 +175,8 @@ static int waits_or_ended(victim *v)
 {
     if (!weft__load_acquire(&v->begun))
         return 0;
+    if (v->seat != NULL)
+        return has_ended(v) || is_seated(v);
     return has_ended(v) ||
            (v->act->traits & (STUBBORN | UNNUMBERED) ? is_at_rest(v) : is_in_next_wait(v));
 }
@@ -252,6 +304,47 @@ static int is_code_right(const victim *v, unsigned most)
     return v->rc == (is_late ? -ETIMEDOUT : -ECANCELED);
 }
 
+static int has_entered(victim *v)
+{
+    return (int)weft__load_acquire(&v->entered);
+}
+
+static int64_t limit_of(knife how)
+{
+    return how == SCOPE_LATE       ? weft_in(0)
+           : how == SCOPE_DEADLINE ? weft_in(2 * WEFT_MSEC)
+                                   : WEFT_FOREVER;
+}
+
+static int report(const victim *v, unsigned most, int line)
+{
+    if (line != 0)
+        (void)fprintf(stderr, "%s, knife %d, help %u: line %d, code %lld\n", v->act->name,
+                      (int)v->knife, most, line, (long long)v->rc);
+    return line;
+}
+
+/* One round in a plain thread. */
+static int cut_in_thread(const act *a, void *stage, knife how)
+{
+    pthread_t thread;
+    victim v = {.act = a, .stage = stage, .knife = how, .rc = INT64_MIN, .limit_ns = limit_of(how)};
+    CHECK_CALL(a->prepare(stage));
+    CHECK(pthread_create(&thread, NULL, play_thread, &v) == 0);
+    int line = wait_until(has_entered, &v) ? drive(&v, 0) : __LINE__;
+    if (line != 0) { /* it may be lost */
+        (void)report(&v, 0, line);
+        _exit(1);
+    }
+    weft__store_release(&v.may_leave, 1);
+    (void)pthread_join(thread, NULL);
+    if (!is_code_right(&v, 0))
+        line = __LINE__;
+    if (line == 0)
+        line = a->check(stage, v.rc);
+    return report(&v, 0, line);
+}
+
 static int drive_in_scope(victim *v, unsigned most)
 {
     int line = 0;
@@ -265,21 +358,15 @@ static int drive_in_scope(victim *v, unsigned most)
 static int cut_once(const act *a, void *stage, knife how, unsigned most, int *is_complete)
 {
     victim v = {.act = a, .stage = stage, .knife = how, .rc = INT64_MIN};
-    int64_t limit = how == SCOPE_LATE       ? weft_in(0)
-                    : how == SCOPE_DEADLINE ? weft_in(2 * WEFT_MSEC)
-                                            : WEFT_FOREVER;
     int line = a->prepare(stage);
     if (line == 0)
-        weft_deadline(limit) line = drive_in_scope(&v, most);
+        weft_deadline(limit_of(how)) line = drive_in_scope(&v, most);
     if (line == 0 && !is_code_right(&v, most))
         line = __LINE__;
     if (line == 0)
         line = a->check(stage, v.rc);
     *is_complete = v.rc >= 0;
-    if (line != 0)
-        (void)fprintf(stderr, "%s, knife %d, help %u: line %d, code %lld\n", a->name, (int)how,
-                      most, line, (long long)v.rc);
-    return line;
+    return report(&v, most, line);
 }
 
 /* Whether there is more than one wait to be cut off. */
@@ -314,6 +401,20 @@ static inline int cut_all(const act *acts, size_t count, void *stage, int races)
         for (int how = 0; how < KNIVES; how++)
             for (int again = how == RACE ? races : 1; again > 0; again--)
                 CHECK_CALL(cut_everywhere(&acts[i], stage, (knife)how));
+    return 0;
+}
+
+/* The same by a plain thread, of those that may be seen to wait. */
+static inline int cut_all_in_threads(const act *acts, size_t count, void *stage, int races)
+{
+    for (const act *a = acts; a < acts + count; a++) {
+        if ((a->traits & STUBBORN) && a->is_queued == NULL)
+            continue;
+        for (int how = 0; how < KNIVES; how++)
+            for (int again = how == RACE ? races : 1; again > 0; again--)
+                if (!(a->traits & ENDLESS) || (how != BEHIND_SHIELD && how != RACE))
+                    CHECK_CALL(cut_in_thread(a, stage, (knife)how));
+    }
     return 0;
 }
 

@@ -730,10 +730,24 @@ static void test_everywhere(void **state)
     on_workers(check_acts, NULL);
 }
 
+static int check_acts_of_threads(void *arg)
+{
+    stage s;
+    (void)arg;
+    return cut_all_in_threads(acts, sizeof acts / sizeof acts[0], &s, RACES);
+}
+
+static void test_in_plain_threads(void **state)
+{
+    (void)state;
+    on_workers(check_acts_of_threads, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everywhere),
+        cmocka_unit_test(test_in_plain_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,8 +93,48 @@ static void test_worker_goes_on(void **state)
     weft_shm_detach(shm);
 }
 
+/* Before there is a runtime. */
+static int read_nothing(weft_child *self)
+{
+    char byte;
+    return read(self->fds[0], &byte, 1) == 0 ? 0 : 1;
+}
+
+static void test_a_thread_keeps_to_its_scopes(void **state)
+{
+    weft_process *process = NULL;
+    weft_shm *shm;
+    (void)state;
+    failed_line = 0;
+    assert_int_equal(pipe(pipe_fds), 0);
+    weft_process_config config = {.fds = &pipe_fds[0], .fd_count = 1};
+    assert_int_equal(weft_process_start(&process, read_nothing, &config), 0);
+    assert_int_equal(weft_shm_create(&shm, NULL, 4096), 0);
+    event = weft_shm_data(shm);
+    assert_int_equal(weft_shm_event_init(event), 0);
+    weft_deadline(weft_in(2 * WEFT_MSEC))
+    {
+        EXPECT(weft_shm_event_wait(event, WEFT_FOREVER) == -ETIMEDOUT);
+        EXPECT(weft_process_join(process, WEFT_FOREVER) == -ETIMEDOUT);
+    }
+    weft_scope(cancelled)
+    {
+        weft_cancel_scope(&cancelled);
+        EXPECT(weft_shm_event_wait(event, WEFT_FOREVER) == -ECANCELED);
+        EXPECT(weft_process_join(process, WEFT_FOREVER) == -ECANCELED);
+        weft_shield EXPECT(weft_shm_event_wait(event, weft_in(WEFT_MSEC)) == -ETIMEDOUT);
+    }
+    (void)close(pipe_fds[1]);
+    EXPECT(weft_process_join(process, weft_in(LIVENESS_NS)) == 0);
+    EXPECT(weft_process_close(process) == 0);
+    (void)close(pipe_fds[0]);
+    weft_shm_detach(shm);
+    assert_int_equal(failed_line, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_worker_goes_on)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_a_thread_keeps_to_its_scopes),
+                                       cmocka_unit_test(test_worker_goes_on)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

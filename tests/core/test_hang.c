@@ -6,6 +6,7 @@
 #include <weft/fiber.h>
 #include <weft/sync.h>
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "debug/hang.h"
@@ -175,6 +176,34 @@ static void *lock_as_thread(void *arg)
     return arg;
 }
 
+/* Somebody could cancel its scope; but nobody will. */
+static void *lock_in_scope(void *arg)
+{
+    weft_event never = WEFT_EVENT_INIT;
+    weft_scope(inner)
+    {
+        weft_cancel_scope(&inner);
+        if (weft_event_wait(&never, WEFT_FOREVER) != -ECANCELED)
+            return arg;
+    }
+    int rc = 0;
+    weft_scope(outer) rc = weft_mutex_lock_until(&first, WEFT_FOREVER);
+    return rc == 0 ? NULL : arg;
+}
+
+static int threads_in_scopes(void *arg)
+{
+    weft_config config = {.workers = 2, .hang = WEFT_HANG_EXIT};
+    pthread_t threads[2];
+    (void)arg;
+    CHECK(weft_runtime_create(&shared, &config) == 0);
+    weft_mutex_lock(&first);
+    CHECK(pthread_create(&threads[0], NULL, run_on_shared, NULL) == 0);
+    CHECK(pthread_create(&threads[1], NULL, lock_in_scope, NULL) == 0);
+    (void)lock_in_scope(NULL);
+    return __LINE__;
+}
+
 static int plain_threads(void *arg)
 {
     weft_config config = {.workers = 2, .hang = WEFT_HANG_EXIT};
@@ -192,6 +221,8 @@ static void test_threads(void **state)
 {
     (void)state;
     child_end end = in_child(plain_threads, NULL);
+    expect_hang(&end, WORDS("'weft_run' waits for mutex", "held by thread "));
+    end = in_child(threads_in_scopes, NULL);
     expect_hang(&end, WORDS("'weft_run' waits for mutex", "held by thread "));
 }
 

@@ -356,6 +356,49 @@ static int check_cancel(void *arg)
     return 0;
 }
 
+WEFT_FIBER(cancel_soon, weft_scope *, scope)
+{
+    (void)weft_sleep(weft_in(2 * WEFT_MSEC));
+    weft_cancel_scope(scope);
+}
+
+/* The thread naps in poll(2), at most 100 ms each time. */
+static int check_thread_in_scopes(void *arg)
+{
+    int fds[2];
+    char byte;
+    (void)arg;
+    CHECK(pipe(fds) == 0);
+    weft_deadline(weft_in(2 * WEFT_MSEC))
+    {
+        CHECK(weft_read(fds[0], &byte, 1, WEFT_FOREVER) == -ETIMEDOUT);
+        CHECK(weft_poll(fds[0], POLLIN, WEFT_FOREVER) == -ETIMEDOUT);
+        CHECK(weft_poll(fds[1], POLLOUT, WEFT_FOREVER) == POLLOUT); /* it need not wait */
+    }
+    weft_scope(group)
+    {
+        int64_t end = weft_in(LIVENESS_NS);
+        CHECK(weft_read(fds[0], &byte, 1, weft_in(WEFT_MSEC)) == -ETIMEDOUT);
+        CHECK(weft_go(&group, cancel_soon, &group) == 0);
+        CHECK(weft_read(fds[0], &byte, 1, WEFT_FOREVER) == -ECANCELED);
+        CHECK(weft_poll(fds[0], POLLIN, WEFT_FOREVER) == -ECANCELED);
+        CHECK(weft_now() < end);
+        weft_shield CHECK(weft_read(fds[0], &byte, 1, weft_in(WEFT_MSEC)) == -ETIMEDOUT);
+        CHECK(weft_write(fds[1], "x", 1, WEFT_FOREVER) == 1);
+        CHECK(weft_poll(fds[0], POLLIN, WEFT_FOREVER) == POLLIN);
+        CHECK(weft_read(fds[0], &byte, 1, WEFT_FOREVER) == 1 && byte == 'x');
+    }
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    return 0;
+}
+
+static void test_a_thread_keeps_to_its_scopes(void **state)
+{
+    (void)state;
+    in_thread(check_thread_in_scopes, NULL);
+}
+
 static void test_cancelled_reads_take_nothing(void **state)
 {
     (void)state;
@@ -784,6 +827,7 @@ int main(void)
         cmocka_unit_test(test_half_closed),
         cmocka_unit_test(test_closing_wakes_those_who_wait),
         cmocka_unit_test(test_cancelled_reads_take_nothing),
+        cmocka_unit_test(test_a_thread_keeps_to_its_scopes),
         cmocka_unit_test(test_many_readers_of_one_file),
         cmocka_unit_test(test_poll_waits_for_either_side),
         cmocka_unit_test(test_descriptors_closed_behind_our_back),

@@ -22,8 +22,9 @@
  * cannot fail (a join, weft_mutex_lock()) wait on. Clean-up that must wait runs in weft_shield.
  *
  * A plain thread may open scopes as well. What is started in them runs on the workers that plain
- * threads share, and is cancelled, or runs out of time, as anywhere. The thread itself is not: its
- * own calls wait until their own deadlines; weft_cancel_requested() tells it.
+ * threads share, and is cancelled, or runs out of time, as anywhere; and so are the thread's own
+ * calls in them. A thread that waits in the kernel, for a file, a process or what lies in shared
+ * memory, hears of a cancellation 100 ms later at most.
  *
  * Related: trio's nurseries and cancel scopes, libdill's bundles, asyncio.TaskGroup. */
 #ifndef WEFT_FIBER_H
@@ -60,6 +61,7 @@ struct weft_scope {
     weft_scope *children_; /* scopes within in which somebody has waited */
     weft_scope *next_;     /* in the parent's list */
     weft_scope **link_;
+    void *seated_; /* the waiter of a plain thread that waits in it; guarded by the lock */
     void *waiter_; /* the owner, once it waits for the fibers */
     int *result_;  /* where the owner wants the first failure's code, or NULL */
 };

@@ -79,3 +79,7 @@ void weft__registry_remove(weft_runtime *runtime)
 void weft__block_enter_fibers(void)
 {
 }
+
+void weft__block_attend_scopes(void)
+{
+}

@@ -159,24 +159,25 @@ CLASSICS = [
 
     # ---- park ----
     ("a plain thread does not look again after a wake", "core/sched/park.c",
-     "while (weft__load_acquire(&waiter->woken) == 0)",
-     "if (weft__load_acquire(&waiter->woken) == 0)",
+     "while ((seen = weft__load_acquire(&waiter->woken)) == WEFT__ASLEEP)",
+     "if ((seen = weft__load_acquire(&waiter->woken)) == WEFT__ASLEEP)",
      ["join"]),
     ("a plain thread resets its word after it has registered", "core/sched/park.c",
-     """    weft__store_relaxed(&waiter->woken, 0); /* relaxed: nobody knows the waiter yet */
-    if (!commit(waiter, arg))
-        return 0;
-""",
+     "    weft__store_relaxed(&waiter->woken, WEFT__ASLEEP); "
+     "/* relaxed: nobody knows the waiter yet */\n"
+     "    if (!commit(waiter, arg))\n        return 0;\n",
      """    if (!commit(waiter, arg))
         return 0;
-    weft__store_relaxed(&waiter->woken, 0);
+    weft__store_relaxed(&waiter->woken, WEFT__ASLEEP);
 """, ["join"]),
     ("the wake comes before the store", "core/sched/park.c",
-     """    weft__store_release(woken, 1);
+     """    uint32_t before = weft__exchange_release(woken, WEFT__WOKEN);
+    if (kind == WEFT__IN_SCOPE && before == WEFT__ASLEEP)
+        weft__thread_roused(); /* unless whoever cancels has said so */
     weft__hook_park_wake(woken, 1);
 """,
      """    weft__hook_park_wake(woken, 1);
-    weft__store_release(woken, 1);
+    (void)weft__exchange_release(woken, WEFT__WOKEN);
 """, ["join"]),
     ("the wake is lost", "core/sched/park.c",
      "    weft__hook_park_wake(woken, 1);\n", "", ["join"]),
@@ -184,7 +185,7 @@ CLASSICS = [
      "    weft__hook_park_wake(woken, 1);\n",
      "    weft__hook_park_wake(woken, waiter->fiber == NULL);\n", ["join"]),
     ("the sleeper waits for the wrong value", "core/sched/park.c",
-     "weft__hook_park_wait(&waiter->woken, 0, deadline_ns);",
+     "weft__hook_park_wait(&waiter->woken, WEFT__ASLEEP, deadline_ns);",
      "weft__hook_park_wait(&waiter->woken, waiter->woken, deadline_ns);", ["join"]),
 
     # ---- idle ----

@@ -2,6 +2,7 @@
 """Classic mistakes in waits that may be given up, which the models beside this file must notice."""
 
 WAIT = ["wait.wake", "wait.ready", "wait.alone", "wait.unfenced", "wait.cancel", "wait.deadline"]
+THREAD = ["wait.thread_alone", "wait.thread", "wait.thread_hurried", "wait.thread_shielded"]
 SCOPE = ["scope.nested", "scope.brief", "scope.shared"]
 
 # name, source, text that occurs once, what replaces it, models
@@ -97,4 +98,30 @@ CLASSICS = [
      "    return count_out(&scope->own_);\n", "    return 0;\n", ["scope.brood", "scope.end"]),
     ("a fiber that waits does not enrol", "core/sched/wait.c",
      "        weft__fiber_enrol(fiber);\n", "        (void)fiber;\n", WAIT),
+    ("a plain thread that waits does not look whether it is cancelled", "core/sched/wait.c",
+     "    if (weft__scope_is_cancelled(scope)) /* behind the lock: see scope.c */\n"
+     "        (void)weft__wait_cut_off(waiter);\n", "", THREAD),
+    ("a plain thread looks whether it is cancelled before it can be found", "core/sched/wait.c",
+     "    weft__scope_seat(scope, waiter);\n"
+     "    if (weft__scope_is_cancelled(scope)) /* behind the lock: see scope.c */\n"
+     "        (void)weft__wait_cut_off(waiter);\n",
+     "    if (weft__scope_is_cancelled(scope))\n"
+     "        (void)weft__wait_cut_off(waiter);\n"
+     "    weft__scope_seat(scope, waiter);\n", THREAD),
+    ("a plain thread that has waited can still be found", "core/sched/wait.c",
+     "    weft__scope_unseat(scope);\n", "", THREAD),
+    ("a plain thread is in its scope, which is not in the one around", "core/fiber/scope.c",
+     "    enrol_scope(scope);\n    weft__spin_lock(&scope->lock_);\n    scope->seated_ = waiter;\n",
+     "    weft__spin_lock(&scope->lock_);\n    scope->seated_ = waiter;\n", THREAD),
+    ("who cancels overwrites a plain thread's wake", "core/sched/wait.c",
+     "    if (!weft__cas_relaxed(&waiter->woken, &asleep, WEFT__CUT_OFF))\n        return 0;\n",
+     "    (void)asleep;\n    weft__store_release(&waiter->woken, WEFT__CUT_OFF);\n", THREAD),
+    ("who cancels does not wake a plain thread", "core/fiber/scope.c",
+     "        weft__hook_park_wake(all.thread, 1);\n", "        (void)0;\n", THREAD),
+    ("who cancels does not ask whether a plain thread is shielded", "core/fiber/scope.c",
+     "    if (seated != NULL && all->depth > scope->shield_ && weft__wait_cut_off(seated))\n",
+     "    if (seated != NULL && weft__wait_cut_off(seated))\n", THREAD),
+    ("a plain thread that has given up does not wait for the wake", "core/sched/wait.c",
+     "    while ((seen = weft__load_acquire(&waiter->woken)) != WEFT__WOKEN)\n",
+     "    while ((seen = weft__load_acquire(&waiter->woken)) == WEFT__ASLEEP)\n", THREAD),
 ]

@@ -4,7 +4,8 @@
  *
  * The token lies in a cell, or a waiter does; who posts it puts it there or hands it over. Whoever
  * gave up must not have it, whoever did not must; what is left is in the cell. Frames of waits that
- * are over are released at once, and a second wait begins: nobody may still mean the first. */
+ * are over are released at once, and a second wait begins: nobody may still mean the first. A plain
+ * thread does the same. */
 #include "common/workers.h"
 
 #include "fiber/scope.h"
@@ -236,4 +237,96 @@ EXPLORE_MODEL(wait_unfenced) = {
     .finish = finish,
     .preemptions = 3,
     .stale = 2,
+};
+
+/* ---- a plain thread -------------------------------------------------------------------------- */
+
+/* Worker 0 cancels from a scope around that in which thread 1 waits, thread 2 posts. The inner one
+ * is released as soon as it is left. */
+static void prepare_thread(void)
+{
+    workers_prepare(1);
+    cell = 0;
+    posted = got = 0;
+    (void)weft__scope_enter(&scope, NULL, WEFT_FOREVER, 0);
+    workers[0].current->scope = NULL;
+}
+
+static void in_scopes(void (*body)(void), int is_shield)
+{
+    weft_scope *inner = explore_alloc(sizeof *inner);
+    weft__thread_set_scope(&scope);
+    (void)weft__scope_enter(inner, NULL, WEFT_FOREVER, is_shield);
+    body();
+    (void)weft__scope_finish(inner);
+    explore_free(inner);
+}
+
+static void cancelled_thread(void)
+{
+    in_scopes(cancelled, 0);
+}
+
+static void lonely_thread(void)
+{
+    in_scopes(lonely, 0);
+}
+
+static void shielded_thread(void)
+{
+    in_scopes(patient, 1);
+}
+
+/* Its deadline passes, or somebody cancels its scope, or both. */
+static void hurry(void)
+{
+    if (!acquire(SOON))
+        explore_check(!acquire(SOON) || got == 1);
+}
+
+static void hurried_thread(void)
+{
+    in_scopes(hurry, 0);
+}
+
+static void outsider(void)
+{
+    posted++;
+    post();
+}
+
+EXPLORE_MODEL(wait_thread) = {
+    .name = "wait.thread",
+    .prepare = prepare_thread,
+    .threads = {canceller, cancelled_thread, outsider},
+    .finish = finish,
+    .preemptions = 1,
+    .stale = 1,
+};
+
+EXPLORE_MODEL(wait_thread_alone) = {
+    .name = "wait.thread_alone",
+    .prepare = prepare_thread,
+    .threads = {canceller, lonely_thread},
+    .finish = finish,
+    .preemptions = 2,
+    .stale = 2,
+};
+
+EXPLORE_MODEL(wait_thread_shielded) = {
+    .name = "wait.thread_shielded",
+    .prepare = prepare_thread,
+    .threads = {canceller, shielded_thread, outsider},
+    .finish = finish,
+    .preemptions = 2,
+    .stale = 1,
+};
+
+EXPLORE_MODEL(wait_thread_hurried) = {
+    .name = "wait.thread_hurried",
+    .prepare = prepare_thread,
+    .threads = {canceller, hurried_thread, outsider},
+    .finish = finish,
+    .preemptions = 1,
+    .stale = 1,
 };
