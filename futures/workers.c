@@ -13,8 +13,8 @@
 #include <weft/sync.h>
 
 #include "batch.h"
-#include "guests.h"
 #include "hooks.h"
+#include "room.h"
 #include "sanitize.h"
 #include "sched/worker.h"
 #include "tally.h"
@@ -53,12 +53,10 @@ typedef struct pool {
     weft_future *ended;     /* a promise, kept when `is_closing` and nothing is in flight */
     uint32_t is_cancelling; /* what has not begun is cancelled */
 
-    /* A bound on the queue, if `queue_max` is not 0. */
-    size_t queue_max;
+    /* A bound on the queue, if `room.max` is not 0. */
     weft_full full;
     weft_mutex lock; /* guards the rest */
-    size_t queued;   /* submissions that have not begun, and places given to guests */
-    weft__guests guests;
+    weft__room room; /* submissions that have not begun */
 
     char line0[WEFT__CACHE_LINE];
     weft__tally tally; /* what is in flight */
@@ -187,14 +185,13 @@ static void begin_to_watch(pool *self)
 static int enter_queue(pool *self, weft_future *future, int64_t deadline_ns)
 {
     weft_mutex_lock(&self->lock);
-    if (self->queued < self->queue_max) {
-        self->queued++;
+    if (weft__room_enter(&self->room)) {
         weft_mutex_unlock(&self->lock);
         return 0;
     }
     int rc = -EAGAIN;
     if (self->full == WEFT_FULL_WAIT)
-        rc = weft__guests_wait(&self->guests, &self->lock, WEFT_REASON_FUTURE, deadline_ns);
+        rc = weft__room_wait(&self->room, &self->lock, WEFT_REASON_FUTURE, deadline_ns);
     else
         weft_mutex_unlock(&self->lock);
     if (rc != 0 && self->full == WEFT_FULL_RUN)
@@ -207,12 +204,10 @@ static int enter_queue(pool *self, weft_future *future, int64_t deadline_ns)
 /* One that was queued begins, or will not: the longest guest has its place. */
 static void quit_queue(pool *self)
 {
-    size_t left = 1;
     weft_mutex_lock(&self->lock);
-    weft__guest *served = weft__guests_serve(&self->guests, &left);
-    self->queued -= left;
+    weft__guest *served = weft__room_quit(&self->room, 1);
     weft_mutex_unlock(&self->lock);
-    weft__guests_wake(served);
+    weft__room_wake(served);
 }
 
 /* ---- run ------------------------------------------------------------------------------------ */
@@ -223,7 +218,7 @@ static void run_item(weft_task *item)
     pool *self = pool_of(future->executor);
     weft__store_relaxed(&own_worker(self)->current->running,
                         future->site->type); /* relaxed: for dumps */
-    if (self->queue_max != 0)
+    if (self->room.max != 0)
         quit_queue(self);
     if (WEFT__UNLIKELY(weft__load_relaxed(&self->is_cancelling))) /* relaxed: sooner or later */
         weft__future_cancel_queued(future);
@@ -277,7 +272,7 @@ static void submit_outside(pool *self, weft_future *future)
     } else {
         if (weft__tally_refuse(&self->tally))
             tell_end(self);
-        if (self->queue_max != 0)
+        if (self->room.max != 0)
             quit_queue(self);
         weft__future_refuse(future, -EPIPE);
     }
@@ -295,7 +290,7 @@ static void pool_submit_until(weft_executor *executor, weft_future *future, int6
         weft__future_refuse(future, rc);
         return;
     }
-    if (self->queue_max != 0 && enter_queue(self, future, deadline_ns) != 0)
+    if (self->room.max != 0 && enter_queue(self, future, deadline_ns) != 0)
         return;
     weft__worker *worker = own_worker(self); /* now: waiting for room may have moved us */
     if (worker != NULL)
@@ -320,7 +315,7 @@ static weft__link *purge_item(pool *self, weft_task *item, weft__link *others)
         link->next = others;
         return link;
     }
-    if (self->queue_max != 0)
+    if (self->room.max != 0)
         quit_queue(self);
     weft__future_cancel_queued(weft__future_of_item(item));
     weft__tally_purge(&self->tally);
@@ -473,7 +468,7 @@ int weft_pool_create(weft_executor **out, const weft_pool_config *config)
         (void)weft_runtime_destroy(runtime);
         return -ENOMEM;
     }
-    self->queue_max = config->queue_max;
+    self->room.max = config->queue_max;
     self->full = config->full;
     *out = &self->base;
     return 0;

@@ -102,7 +102,7 @@ static void finish_all(weft_procpool *pool, uint32_t number, batch *taken)
     unsigned hung = weft__procpool_dispatch(pool, &refused);
     weft__news news = weft__procpool_end(pool, taken->count);
     weft_mutex_unlock(&pool->lock);
-    weft__guests_wake(news.served);
+    weft__room_wake(news.served);
     weft__procpool_wake(pool, hung);
     weft__procpool_refuse(&refused);
     weft__procpool_count_ended(pool, refused.ended);
@@ -219,7 +219,7 @@ static int64_t next_look(weft_procpool *pool)
 static int is_anything_alive(weft_procpool *pool)
 {
     weft_mutex_lock(&pool->lock);
-    int is_alive = pool->live > 0;
+    int is_alive = pool->room.taken > 0;
     weft_mutex_unlock(&pool->lock);
     return is_alive;
 }

@@ -195,9 +195,8 @@ void weft__procpool_free(weft_procpool *pool, uint32_t index)
 
 weft__news weft__procpool_end(weft_procpool *pool, size_t count)
 {
-    weft__news news = {.served = weft__guests_serve(&pool->guests, &count)};
-    pool->live -= count;
-    if (pool->live == 0 && pool->is_closed) {
+    weft__news news = {.served = weft__room_quit(&pool->room, count)};
+    if (pool->room.taken == 0 && pool->is_closed) {
         news.ended = pool->ended;
         pool->ended = NULL;
     }
@@ -218,7 +217,7 @@ void weft__procpool_count_ended(weft_procpool *pool, size_t count)
     weft_mutex_lock(&pool->lock);
     weft__news news = weft__procpool_end(pool, count);
     weft_mutex_unlock(&pool->lock);
-    weft__guests_wake(news.served);
+    weft__room_wake(news.served);
     weft__procpool_tell(news.ended);
 }
 
@@ -231,15 +230,15 @@ int weft__procpool_is_collector(const weft_procpool *pool)
  * policy has been applied. */
 static int take_place(weft_procpool *pool, weft_future *future, int64_t deadline_ns)
 {
-    size_t max = pool->config.queue_max;
-    if (max == 0 || pool->live < max ||
-        weft__procpool_is_collector(pool)) { /* which must not wait for itself */
-        pool->live++;
+    if (weft__room_enter(&pool->room))
+        return 0;
+    if (weft__procpool_is_collector(pool)) { /* which must not wait for itself */
+        weft__room_force(&pool->room);
         return 0;
     }
     int rc = -EAGAIN;
     if (pool->config.full == WEFT_FULL_WAIT)
-        rc = weft__guests_wait(&pool->guests, &pool->lock, WEFT_REASON_PROCESS, deadline_ns);
+        rc = weft__room_wait(&pool->room, &pool->lock, WEFT_REASON_PROCESS, deadline_ns);
     else
         weft_mutex_unlock(&pool->lock);
     if (rc == 0) {
@@ -407,7 +406,7 @@ static weft_future *close_pool(weft_procpool *pool)
     weft_future *ended = NULL;
     weft_mutex_lock(&pool->lock);
     pool->is_closed = 1;
-    if (pool->live > 0) {
+    if (pool->room.taken > 0) {
         if (pool->ended == NULL)
             pool->ended = weft_promise_new(0);
         ended = weft_future_retain(pool->ended);
@@ -553,6 +552,7 @@ int weft_procpool_create(weft_procpool **pool, const weft_procpool_config *confi
     memset(made, 0, sizeof(*made));
     made->executor.ops = &ops;
     made->config = wanted;
+    made->room.max = wanted.queue_max;
     made->lock = (weft_mutex)WEFT_MUTEX_INIT;
     made->next_ticket = 1;
     made->call = -1;

@@ -16,7 +16,7 @@
 #include "procpool/worker.h"
 
 #include "future.h"
-#include "guests.h"
+#include "room.h"
 #include "sched/worker.h"
 
 #include <pthread.h>
@@ -57,12 +57,11 @@ struct weft_procpool {
     uint32_t first_free;      /* of the slips */
     weft_task *first_pending; /* futures that wait for a record, by their heads */
     weft_task *last_pending;
-    size_t live;         /* submissions that have not ended, and places given to guests */
-    int is_closed;       /* submissions are refused */
-    int is_broken;       /* no worker can begin; the status of the one that failed */
-    int failures;        /* workers in a row that ended before they were ready */
-    weft_future *ended;  /* a promise, kept when it is closed and nothing lives; or NULL */
-    weft__guests guests; /* who waits for room in the queue */
+    weft__room room;    /* submissions that have not ended */
+    int is_closed;      /* submissions are refused */
+    int is_broken;      /* no worker can begin; the status of the one that failed */
+    int failures;       /* workers in a row that ended before they were ready */
+    weft_future *ended; /* a promise, kept when it is closed and nothing lives; or NULL */
     const weft_task_type *types[WEFT__TYPES_MAX]; /* those in the segment's table */
     uint32_t type_count;
     weft__slip *slips;
@@ -78,7 +77,7 @@ typedef struct weft__refused {
 
 /* What the end of submissions leads to, to be done without the lock. */
 typedef struct weft__news {
-    weft__guest *served; /* for weft__guests_wake(): they have places now */
+    weft__guest *served; /* for weft__room_wake(): they have places now */
     weft_future *ended;  /* for weft__procpool_tell(), in the end: the pool may be gone after it */
 } weft__news;
 

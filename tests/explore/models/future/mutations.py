@@ -3,6 +3,7 @@
 
 WAIT = ["future.again", "future.wait", "future.give_up"]
 MANY = ["future.first", "future.each"]
+ROOM = ["room.pass", "room.order", "room.hurry", "room.cancel", "room.shutdown", "room.again"]
 TALLY = ["tally.inside", "tally.outside", "tally.without_barrier", "tally.purge"]
 
 # name, source, text that occurs once, what replaces it, models
@@ -71,6 +72,39 @@ CLASSICS = [
      "    if (!is_reached(seen) && is_reached(next))\n", "    if (is_reached(next))\n", MANY),
     ("the number is set without a look at what has arrived", "futures/group.c",
      "        if (WEFT__ARRIVED(seen) >= number)\n            return 0;\n", "", WAIT),
+    ("a place is free, and nobody who waits is told", "futures/room.c",
+     "    for (; *end != NULL && room->taken < room->max; end = &(*end)->next) {\n",
+     "    for (; 0; end = &(*end)->next) {\n", ROOM),
+    ("a place that is given to a guest counts as free", "futures/room.c",
+     "        (*end)->is_served = 1;\n        room->taken++;\n",
+     "        (*end)->is_served = 1;\n        if (*end == served)\n            break;\n", ROOM),
+    ("a place is given although there are none", "futures/room.c",
+     "    for (; *end != NULL && room->taken < room->max; end = &(*end)->next) {\n",
+     "    for (; *end != NULL && count-- > 0; end = &(*end)->next) {\n", ["room.forced"]),
+    ("of several places one is given", "futures/room.c",
+     "        room->taken++;\n    }\n",
+     "        room->taken++;\n        end = &(*end)->next;\n        break;\n    }\n",
+     ["room.shutdown"]),
+    ("who gives up does not look whether he has been served", "futures/room.c",
+     "    int is_served = own->is_served;\n", "    int is_served = 0;\n", ROOM),
+    ("who gives up stays in the list", "futures/room.c",
+     "        *link = own->next;\n        if (room->last == own)\n"
+     "            room->last = before;\n", "        (void)before;\n", ROOM),
+    ("the list ends with one who has left", "futures/room.c",
+     "        if (room->last == own)\n            room->last = before;\n", "", ["room.again"]),
+    ("who has given up does not wait for his waker", "futures/room.c",
+     "        weft__wait_woken(&own.waiter);\n", "", ROOM),
+    ("a guest who has been woken is asked for the next", "futures/room.c",
+     "        weft__guest *next = served->next; /* once woken, it is gone */\n"
+     "        weft__wake(&served->waiter);\n        served = next;\n",
+     "        weft__wake(&served->waiter);\n        served = served->next;\n", ROOM),
+    ("the lock is given back before the guest is in the list", "futures/room.c",
+     "    append(room, &own);\n", "    weft_mutex_unlock(lock);\n    append(room, &own);\n"
+     "    weft_mutex_lock(lock);\n", ROOM),
+    ("there is a place as long as nobody waits", "futures/room.c",
+     "    if (room->max != 0 && room->taken >= room->max)\n        return 0;\n",
+     "    if (room->max != 0 && room->taken >= room->max && room->first != NULL)\n"
+     "        return 0;\n", ROOM),
     ("who adds up begins with what was submitted", "futures/tally.c",
      "    return weft__load_relaxed(&tally->is_closing) && !is_in_flight(tally);\n",
      """    uint64_t early = SUBMITTED(weft__load_relaxed(&tally->outside));
