@@ -4,6 +4,7 @@
  *     state_ = type          not begun, or running, and nobody waits
  *              waiter | 1    not begun, or running, and somebody waits
  *              DONE          finished: the result is there
+ *              JOINED        with WEFT_CHECK=join alone: to be joined no more
  *
  * The finisher exchanges DONE and takes the waiter out of the old value; the waiter swaps itself in
  * for the type, which fails if it came too late. Either way nobody touches the task after the
@@ -16,6 +17,7 @@
 
 #define WEFT__DONE ((uintptr_t)2)
 #define WEFT__WAITS ((uintptr_t)1)
+#define WEFT__JOINED ((uintptr_t)4)
 
 struct weft__fiber;
 

@@ -118,7 +118,8 @@ static void apply_settings(weft_runtime *runtime, const struct weft__settings *s
     runtime->cpu_count = settings->limits.usable;
     runtime->spin_ns = settings->spin_ns;
     runtime->report_overflow = settings->report_overflow;
-    runtime->can_raid = weft__membarrier_register() == 0;
+    runtime->can_raid =
+        weft__membarrier_register() == 0 && (settings->checks & WEFT__CHECK_JOIN) == 0;
     runtime->rest = runtime->can_raid ? WEFT__CALM : WEFT__HUNGRY;
     runtime->fork_count = weft__fork_count();
     (void)pthread_mutex_init(&runtime->threads_lock, NULL);

@@ -408,13 +408,11 @@ static void resolve_spin(struct resolution *r)
 }
 
 /* The checks by name. */
-enum { CHECK_STACK, CHECK_HANG, CHECK_MIGRATE, CHECK_REACTOR };
+enum { CHECK_STACK, CHECK_HANG, CHECK_MIGRATE, CHECK_REACTOR, CHECK_JOIN };
 
 static const struct word check_words[] = {
-    {"stack", CHECK_STACK},
-    {"hang", CHECK_HANG},
-    {"migrate", CHECK_MIGRATE},
-    {"reactor", CHECK_REACTOR},
+    {"stack", CHECK_STACK},     {"hang", CHECK_HANG}, {"migrate", CHECK_MIGRATE},
+    {"reactor", CHECK_REACTOR}, {"join", CHECK_JOIN},
 };
 
 static void turn_on(struct weft__settings *out, int check)
@@ -425,6 +423,8 @@ static void turn_on(struct weft__settings *out, int check)
         out->checks |= WEFT__CHECK_MIGRATE;
     else if (check == CHECK_REACTOR)
         out->checks |= WEFT__CHECK_REACTOR;
+    else if (check == CHECK_JOIN)
+        out->checks |= WEFT__CHECK_JOIN;
     else if (out->hang == WEFT_HANG_DEFAULT)
         out->hang = WEFT_HANG_EXIT;
 }
@@ -443,7 +443,8 @@ static void resolve_check(struct resolution *r)
             turn_on(r->out, check_words[index].value);
         } else if (!r->environment->verdict[WEFT__CHECK].bad) {
             note(r, WEFT__CHECK,
-                 "no check is called '%.*s'; known: stack, hang, migrate, reactor; using those",
+                 "no check is called '%.*s'; known: stack, hang, migrate, reactor, join; using "
+                 "those",
                  (int)strcspn(name, ",") > 40 ? 40 : (int)strcspn(name, ","), name);
             reject(r, WEFT__CHECK);
         }

@@ -121,7 +121,8 @@ static void format_checks(const struct weft__settings *s, char *text, size_t byt
     const char *hang = s->hang == WEFT_HANG_EXIT ? ",hang" : "";
     const char *migrate = s->checks & WEFT__CHECK_MIGRATE ? ",migrate" : "";
     const char *reactor = s->checks & WEFT__CHECK_REACTOR ? ",reactor" : "";
-    snprintf(text, bytes, "%s%s%s%s", stack, hang, migrate, reactor);
+    const char *join = s->checks & WEFT__CHECK_JOIN ? ",join" : "";
+    snprintf(text, bytes, "%s%s%s%s%s", stack, hang, migrate, reactor, join);
 }
 
 static void format_places(const struct weft__places *places, char *text, size_t bytes)

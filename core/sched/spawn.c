@@ -12,6 +12,7 @@
 #include "sched/worker.h"
 
 #include "batch.h"
+#include "debug/check.h"
 #include "hooks.h"
 #include "lane.h"
 
@@ -86,8 +87,8 @@ static int plain_join(weft_task *task)
         run_in_place(youngest);
     }
     if (!weft__join_is_done(task))
-        WEFT__PANIC("join of a task that this thread did not spawn, or that fork() left behind "
-                    "with a worker of the parent process");
+        WEFT__PANIC("join of a task that this thread did not spawn, or has joined already, or that "
+                    "fork() left behind with a worker of the parent process");
     return 1;
 }
 
@@ -98,11 +99,8 @@ static int register_join(weft__waiter *waiter, void *task)
 }
 
 /* The task is no longer private to this worker: it is in some deque, or running, or done. */
-int weft__join_public(weft_task *task)
+static int join_in_worker(weft__worker *worker, weft_task *task)
 {
-    weft__worker *worker = weft__worker_self();
-    if (worker == NULL)
-        return plain_join(task);
     if (weft__join_is_done(task))
         return 1;
     if (weft__deque_peek(&worker->deque) == task && weft_deque_take(&worker->deque) == task)
@@ -111,6 +109,27 @@ int weft__join_public(weft_task *task)
     weft__wait(&waiter, register_join, task);
     weft_assert(weft__join_is_done(task));
     return 1;
+}
+
+/* WEFT_CHECK=join: whoever has joined a task says so in it. */
+static WEFT__NOINLINE int join_once(weft__worker *worker, weft_task *task)
+{
+    /* relaxed: stored below, by the one who joins */
+    if (weft__load_relaxed(&task->state_) == WEFT__JOINED)
+        WEFT__PANIC("weft_join: the task has been joined already");
+    int is_done = join_in_worker(worker, task);
+    weft__store_relaxed(&task->state_, WEFT__JOINED); /* relaxed: nobody else has the task now */
+    return is_done;
+}
+
+int weft__join_public(weft_task *task)
+{
+    weft__worker *worker = weft__worker_self();
+    if (worker == NULL)
+        return plain_join(task);
+    if (WEFT__UNLIKELY((worker->checks & WEFT__CHECK_JOIN) != 0))
+        return join_once(worker, task);
+    return join_in_worker(worker, task);
 }
 
 /* The task is off the list already, and somebody wants attention. */

@@ -454,13 +454,62 @@ static void test_migration(void **state)
     assert_int_equal(weft_runtime_destroy(runtime), 0);
 }
 
+/* ---- joined twice ---------------------------------------------------------------------------- */
+
+WEFT_TASK(int, take_long, int, ns)
+{
+    sleep_ns(ns);
+    return ns;
+}
+
+/* Nobody takes the task; or another worker does, and ends it before the first join or behind it. */
+static int join_twice(void *arg)
+{
+    int ns = *(const int *)arg;
+    take_long_task once;
+    take_long_task twice;
+    take_long_spawn(&once, 1);
+    take_long_spawn(&twice, ns);
+    if (ns > 0)
+        sleep_ns(10 * WEFT_MSEC);
+    CHECK(take_long_join(&twice) == ns && take_long_join(&once) == 1);
+    take_long_spawn(&once, ns); /* is another task */
+    CHECK(take_long_join(&once) == ns);
+    return take_long_join(&twice);
+}
+
+static int join_twice_on_workers(void *arg)
+{
+    weft_config config = {.workers = 2};
+    return weft_run(join_twice, arg, &config);
+}
+
+static void test_a_second_join_says_so(void **state)
+{
+    int spans[] = {0, (int)WEFT_MSEC, (int)(20 * WEFT_MSEC)};
+    (void)state;
+    assert_int_equal(setenv("WEFT_CHECK", "join", 1), 0);
+    for (int i = 0; i < 3; i++) {
+        child_end end = in_child(join_twice_on_workers, &spans[i]);
+        expect_death(&end, SIGABRT, "weft_join: the task has been joined already");
+    }
+    assert_int_equal(unsetenv("WEFT_CHECK"), 0);
+    child_end end = in_child(join_twice, &spans[0]); /* a plain thread notices by itself */
+    expect_death(&end, SIGABRT, "has joined already");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),       cmocka_unit_test(test_once),
-        cmocka_unit_test(test_plain_threads), cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_guard),         cmocka_unit_test(test_nested),
-        cmocka_unit_test(test_depth),         cmocka_unit_test(test_migration),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_plain_threads),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_guard),
+        cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_migration),
+        cmocka_unit_test(test_a_second_join_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

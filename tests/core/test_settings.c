@@ -469,6 +469,7 @@ static void test_check(void **state)
         {"hang", 0, WEFT__CHECK_STAMP, false},
         {"reactor,stack", 1, WEFT__CHECK_REACTOR, false},
         {"migrate, reactor", 0, WEFT__CHECK_MIGRATE | WEFT__CHECK_REACTOR, false},
+        {"join", 0, WEFT__CHECK_JOIN, false},
     };
     (void)state;
 
