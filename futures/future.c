@@ -16,6 +16,7 @@
 #include "sched/worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 _Static_assert(sizeof(struct weft_future) == 80, "32 bytes of payload make 112");
@@ -328,6 +329,13 @@ void *weft_future_room(weft_future *future)
 }
 
 /* ---- state ---------------------------------------------------------------------------------- */
+
+void weft__handle_gone(const char *call)
+{
+    char what[80];
+    (void)snprintf(what, sizeof what, "%s: the future's handle has been given back", call);
+    weft__panic(what, __FILE__, __LINE__);
+}
 
 int weft_future_done(const weft_future *future)
 {

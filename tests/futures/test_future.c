@@ -3,6 +3,7 @@
  *
  * Each test is named after a promise. An executor that runs nothing until it is told to shows every
  * state at leisure; a last group runs the same on real workers, from inside and outside. */
+#include "../core/process.h"
 #include "manual.h"
 
 #include <pthread.h>
@@ -668,6 +669,50 @@ static int check_on_workers(void *arg)
     return 0;
 }
 
+enum { DONE, RUNNING, CANCELLED, CANCEL, RETAIN, ON_DONE, THEN, SET_RESULT, SET_ERROR, CALLS };
+
+static int ask_what_is_gone(void *arg)
+{
+    static int kept;
+    answer_future f = weft_submit(weft_inline(), answer, 1);
+    CHECK(weft_await(f, NULL, WEFT_FOREVER) == 0);
+    switch (*(const int *)arg) {
+    case DONE:
+        return weft_done(f);
+    case RUNNING:
+        return weft_running(f);
+    case CANCELLED:
+        return weft_cancelled(f);
+    case CANCEL:
+        return weft_cancel(f);
+    case RETAIN:
+        return weft_retain(f).h == NULL;
+    case ON_DONE:
+        return weft_on_done(f, note_thread, NULL);
+    case THEN: {
+        answer_future g = weft_then(weft_inline(), f, answer);
+        return g.h == NULL;
+    }
+    case SET_RESULT:
+        return weft_set_result(f, &kept);
+    default:
+        return weft_set_error(f, -EIO, NULL);
+    }
+}
+
+static void test_a_handle_that_is_gone_is_not_asked(void **state)
+{
+    static const char *const words[] = {
+        "weft_done: ",    "weft_running: ", "weft_cancelled: ",  "weft_cancel: ",   "weft_retain: ",
+        "weft_on_done: ", "weft_then: ",    "weft_set_result: ", "weft_set_error: "};
+    (void)state;
+    for (int call = 0; call < CALLS; call++) {
+        child_end end = in_child(ask_what_is_gone, &call);
+        expect_death(&end, SIGABRT, words[call]);
+        expect_death(&end, SIGABRT, "handle has been given back");
+    }
+}
+
 static void test_on_workers_of_any_number(void **state)
 {
     (void)state;
@@ -757,6 +802,7 @@ int main(void)
         cmocka_unit_test(test_callbacks_of_cancelled_futures_do_not_nest),
         cmocka_unit_test(test_a_dropped_error_is_reported_once_on_request),
         cmocka_unit_test(test_each_handle_is_given_back_once),
+        cmocka_unit_test(test_a_handle_that_is_gone_is_not_asked),
         cmocka_unit_test(test_on_workers_of_any_number),
         cmocka_unit_test(test_waiting_inside_tasks_never_deadlocks),
         cmocka_unit_test(test_what_was_submitted_ends_before_the_runtime),

@@ -15,9 +15,9 @@
  * Handles. `price_future` is a small typed handle, passed by value. Each handle is given back once:
  * by weft_await() when it returns what became of the task, or by weft_release(). Both set the
  * variable's pointer to NULL, which may be released again, and awaited for -EINVAL; whoever asks it
- * anything else crashes. To look at a future after its result, read that by weft_result(). More
- * handles come from weft_retain(). A task whose last handle is released runs all the same; nobody
- * sees its result.
+ * anything else ends the process, with a message. To look at a future after its result, read that
+ * by weft_result(). More handles come from weft_retain(). A task whose last handle is released runs
+ * all the same; nobody sees its result.
  *
  * Submitting never fails by itself: lack of memory, a full queue, an executor that was shut down
  * are reported by the future, where errors are expected anyway.
@@ -313,7 +313,7 @@ WEFT_API void weft_print_error(const weft_error *error, void *unused) WEFT_NONNU
  * Order           if so, the task happens-before the return
  * Progress        wait-free
  */
-#define weft_done(f) weft_future_done((f).h)
+#define weft_done(f) weft_future_done(weft__held((f).h, "weft_done"))
 WEFT_API int weft_future_done(const weft_future *future) WEFT_NONNULL(1);
 
 /**
@@ -322,7 +322,7 @@ WEFT_API int weft_future_done(const weft_future *future) WEFT_NONNULL(1);
  * Context         any
  * Progress        wait-free
  */
-#define weft_running(f) weft_future_running((f).h)
+#define weft_running(f) weft_future_running(weft__held((f).h, "weft_running"))
 WEFT_API int weft_future_running(const weft_future *future) WEFT_NONNULL(1);
 
 /**
@@ -331,7 +331,7 @@ WEFT_API int weft_future_running(const weft_future *future) WEFT_NONNULL(1);
  * Context         any
  * Progress        wait-free
  */
-#define weft_cancelled(f) weft_future_cancelled((f).h)
+#define weft_cancelled(f) weft_future_cancelled(weft__held((f).h, "weft_cancelled"))
 WEFT_API int weft_future_cancelled(const weft_future *future) WEFT_NONNULL(1);
 
 /**
@@ -342,7 +342,7 @@ WEFT_API int weft_future_cancelled(const weft_future *future) WEFT_NONNULL(1);
  * Context         any
  * Progress        lock-free, apart from callbacks
  */
-#define weft_cancel(f) weft_future_cancel((f).h)
+#define weft_cancel(f) weft_future_cancel(weft__held((f).h, "weft_cancel"))
 WEFT_API int weft_future_cancel(weft_future *future) WEFT_NONNULL(1);
 
 /**
@@ -352,7 +352,7 @@ WEFT_API int weft_future_cancel(weft_future *future) WEFT_NONNULL(1);
  * Context         any
  * Progress        wait-free
  */
-#define weft_retain(f) (weft_future_retain((f).h), (f))
+#define weft_retain(f) (weft_future_retain(weft__held((f).h, "weft_retain")), (f))
 WEFT_API weft_future *weft_future_retain(weft_future *future) WEFT_NONNULL(1);
 
 /**
@@ -379,7 +379,8 @@ typedef void weft_callback(weft_future *future, void *arg);
  * Order           the task happens-before the callback
  * Progress        lock-free, apart from memory allocation and the callback itself
  */
-#define weft_on_done(f, callback, arg) weft_future_on_done((f).h, (callback), (arg))
+#define weft_on_done(f, callback, arg)                                                             \
+    weft_future_on_done(weft__held((f).h, "weft_on_done"), (callback), (arg))
 WEFT_API WEFT_NODISCARD int weft_future_on_done(weft_future *future, weft_callback *callback,
                                                 void *arg) WEFT_NONNULL(1, 2);
 
@@ -616,7 +617,8 @@ WEFT_API WEFT_NODISCARD weft_future *weft_promise_new(size_t result_bytes);
  * Order           happens-before the return of whoever waits
  * Progress        lock-free, apart from callbacks
  */
-#define weft_set_result(f, value) weft_future_set_result((f).h, WEFT__RESULT_OF(f, value))
+#define weft_set_result(f, value)                                                                  \
+    weft_future_set_result(weft__held((f).h, "weft_set_result"), WEFT__RESULT_OF(f, value))
 WEFT_API int weft_future_set_result(weft_future *future, const void *value) WEFT_NONNULL(1);
 
 /**
@@ -629,7 +631,8 @@ WEFT_API int weft_future_set_result(weft_future *future, const void *value) WEFT
  * Order           as weft_set_result()
  * Progress        as weft_set_result(), and memory for the message
  */
-#define weft_set_error(f, code, ...) weft_future_set_error((f).h, (code), __VA_ARGS__)
+#define weft_set_error(f, code, ...)                                                               \
+    weft_future_set_error(weft__held((f).h, "weft_set_error"), (code), __VA_ARGS__)
 WEFT_API int weft_future_set_error(weft_future *future, int code, const char *format, ...)
     WEFT_NONNULL(1) __attribute__((format(printf, 3, 4)));
 
@@ -736,11 +739,22 @@ WEFT_API extern const weft__case_hook weft__future_case;
 /* The first argument's type must be that of the result that it takes over. */
 #define WEFT__SAME_TYPE(f, name) ((void)sizeof(1 ? (f).of : (name##_first_ *)NULL))
 #define WEFT__THEN1(executor, f, name)                                                             \
-    (WEFT__SAME_TYPE(f, name),                                                                     \
-     name##_then((executor), (f).h, WEFT__SITE_ALIGNED(name), WEFT__NO_ARGS(name)))
+    (WEFT__SAME_TYPE(f, name), name##_then((executor), weft__held((f).h, "weft_then"),             \
+                                           WEFT__SITE_ALIGNED(name), WEFT__NO_ARGS(name)))
 #define WEFT__THENN(executor, f, name, ...)                                                        \
     (WEFT__SAME_TYPE(f, name),                                                                     \
-     name##_then((executor), (f).h, WEFT__SITE_ALIGNED(name), WEFT__ARGS(name, __VA_ARGS__)))
+     name##_then((executor), weft__held((f).h, "weft_then"), WEFT__SITE_ALIGNED(name),             \
+                 WEFT__ARGS(name, __VA_ARGS__)))
+
+WEFT_API __attribute__((noreturn, cold)) void weft__handle_gone(const char *call);
+
+/* The future of a handle that has not been given back. */
+WEFT__INLINE weft_future *weft__held(weft_future *future, const char *call)
+{
+    if (WEFT__UNLIKELY(future == NULL))
+        weft__handle_gone(call);
+    return future;
+}
 
 WEFT__INLINE weft_void_future weft__void_future(weft_future *future)
 {
