@@ -160,13 +160,21 @@ int weft_future_on_done(weft_future *future, weft_callback *callback, void *arg)
 
 /* ---- run and ended -------------------------------------------------------------------------- */
 
-void weft__future_end(weft_future *future, uintptr_t error)
+/* Whoever looks whether it has ended has the line of the word, and of what lies beside it: that is
+ * written only if it has to be, and not read again. */
+static void end(weft_future *future, weft__brood *brood, uintptr_t error)
 {
-    weft__brood *brood = future->brood;
-    weft__store_relaxed(&future->error, error); /* relaxed: weft__workers_take_back() may look */
+    if (error != (uintptr_t)brood)
+        /* relaxed: weft__workers_take_back() may look; the swap of the word orders it */
+        weft__store_relaxed(&future->error, error);
     conclude(future, weft__state_finish(&future->state, error != WEFT__ERROR_NONE));
     if (brood != NULL)
         weft__brood_quit(brood);
+}
+
+void weft__future_end(weft_future *future, uintptr_t error)
+{
+    end(future, future->brood, error);
 }
 
 /* The executor has come across a future that was cancelled. */
@@ -217,15 +225,16 @@ uintptr_t weft__future_call(const weft_site *site, weft_task *task)
 
 void weft_future_run(weft_future *future)
 {
+    weft__brood *brood = future->brood;
     if (weft_future_begin(future) != 0)
         return;
-    int is_visitor = future->brood != NULL && weft__scope_visit(future->brood);
+    int is_visitor = brood != NULL && weft__scope_visit(brood);
     weft__role before = weft__fiber_begin(future->site, &future->state);
     uintptr_t error = weft__future_call(future->site, &future->head);
     weft__fiber_end(&before);
     if (is_visitor)
         weft__scope_unvisit();
-    weft__future_end(future, error);
+    end(future, brood, error);
 }
 
 void weft_future_finish(weft_future *future)
