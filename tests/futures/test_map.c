@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_map.c — a task for each of many inputs: lazily, in order or as they come, in chunks. */
+#include "held.h"
 #include "manual.h"
 
 WEFT_TASK(int, square, int, x)
@@ -281,6 +282,65 @@ static void test_closing_early(void **state)
         }
 }
 
+/* Those that found no room until then have failed; nothing waits any longer. */
+static void test_a_deadline_covers_the_wait_for_room(void **state)
+{
+    uint32_t word;
+    size_t index = 0;
+    int value = 0;
+    weft_map *map = NULL;
+    input numbers = {.count = 3};
+    (void)state;
+    weft_executor *pool = pool_new(1, 1, WEFT_FULL_WAIT);
+    hold_future held = hold_worker(pool, &word);
+    weft_map_config config = {.window = 3, .deadline = weft_in(2 * WEFT_MSEC)};
+    assert_int_equal(weft_map_open(&map, pool, square, next_input, &numbers, &config), 0);
+    assert_int_equal(weft_map_next(map, &index, &value), -ETIMEDOUT); /* the first is pending */
+    assert_int_equal(index, SIZE_MAX);
+    weft__store_release(&word, 2);
+    assert_int_equal(weft_await(held, NULL, WEFT_FOREVER), 0);
+    int64_t end = weft_in(LIVENESS_NS);
+    int rc;
+    while ((rc = weft_map_next(map, &index, &value)) == -ETIMEDOUT && weft_now() < end)
+        assert_int_equal(index, SIZE_MAX);
+    assert_int_equal(rc, 1);
+    assert_int_equal(index, 0);
+    for (size_t i = 1; i < 3; i++) {
+        assert_int_equal(weft_map_next(map, &index, &value), -ETIMEDOUT);
+        assert_int_equal(index, i);
+    }
+    assert_int_equal(weft_map_next(map, &index, &value), 0);
+    weft_map_close(map);
+    assert_int_equal(weft_pool_destroy(pool), 0);
+}
+
+/* An executor of the user's that waits for room by itself. */
+static int64_t told_ns;
+
+static void submit_told(weft_executor *executor, weft_future *future, int64_t deadline)
+{
+    told_ns = deadline;
+    manual_submit(executor, future);
+}
+
+static void test_an_executor_is_told_the_deadline(void **state)
+{
+    static const weft_executor_ops with = {.submit = manual_submit, .submit_until = submit_told};
+    manual queue = manual_new();
+    (void)state;
+    square_future f = weft_submit_until(&queue.base, 5, square, 2); /* it has no such function */
+    queue.base.ops = &with;
+    square_future g = weft_submit_until(&queue.base, 7, square, 3);
+    assert_int_equal(told_ns, 7);
+    square_future h = weft_submit_until(&queue.base, WEFT_FOREVER, square, .x = 4);
+    assert_int_equal(told_ns, 7);
+    for (int i = 0; i < 3; i++)
+        manual_run(&queue);
+    assert_int_equal(weft_await(f, NULL, WEFT_POLL), 0);
+    assert_int_equal(weft_await(g, NULL, WEFT_POLL), 0);
+    assert_int_equal(weft_await(h, NULL, WEFT_POLL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +352,8 @@ int main(void)
         cmocka_unit_test(test_one_call_that_fails_does_not_stop_the_others),
         cmocka_unit_test(test_a_pool_that_is_closed),
         cmocka_unit_test(test_closing_early),
+        cmocka_unit_test(test_a_deadline_covers_the_wait_for_room),
+        cmocka_unit_test(test_an_executor_is_told_the_deadline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,8 +61,8 @@ typedef struct weft_executor_ops {
     void (*submit)(weft_executor *executor, weft_future *future);
     /* See weft_executor_shutdown(). */
     int (*shutdown)(weft_executor *executor, unsigned flags, int64_t deadline);
-    /* The same as `submit`, but wait for room until the deadline at most, and refuse the future
-     * then. NULL: it is `submit`, which does not wait. */
+    /* The same as `submit`, but wait for room until the deadline at most, and fail the future then.
+     * Without a deadline `submit` is called, and so it is if this is NULL. */
     void (*submit_until)(weft_executor *executor, weft_future *future, int64_t deadline);
 } weft_executor_ops;
 
