@@ -169,8 +169,7 @@ int weft__wheel_is_armed(weft__wheel *wheel)
 {
     unsigned level = 0;
     unsigned slot = 0;
-    if (!weft__spin_try(&wheel->lock))
-        return 1;
+    weft__spin_lock(&wheel->lock);
     int is_armed = first_slot(wheel, &level, &slot) != NO_TICK;
     weft__spin_unlock(&wheel->lock);
     return is_armed;

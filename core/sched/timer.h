@@ -50,8 +50,7 @@ void weft__timer_disarm(weft__timer *timer);
  * for whoever goes to sleep until then. */
 int64_t weft__wheel_next(const weft__wheel *wheel);
 
-/* Whether a timer is armed, or somebody is about to change that: where weft__wheel_next() may still
- * speak of one that was taken out. */
+/* Whether a timer is armed, where weft__wheel_next() may still speak of one that was taken out. */
 int weft__wheel_is_armed(weft__wheel *wheel);
 
 /* Whether something may be due; a hint. */
