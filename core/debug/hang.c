@@ -16,14 +16,15 @@
  * A thread that sleeps in pthread_join() or read() may still wake a fiber, so with such a thread
  * about nothing is claimed: a hang may go unreported, but nothing is reported that is not one.
  *
- * Why it is exact. Suppose all threads are asleep at one instant, each until another one wakes it:
- * then nobody ever will. The instant is the one between two looks that find the same: each worker
- * announced, no thread woken. A worker counts its announcements before each; one that has
- * announced and does not sleep yet only looks for work, and there is none: it would be visible,
- * because whoever made it is asleep by now. A thread is counted as resting after it has
- * registered with its waker, and no longer from before its waker lets it go. (Of one in a scope two
- * may let it go, and the first who did counts it out afterwards: he is awake meanwhile.) So
- * whoever is awake, or who woke him, is missing in our count, and the kernel's is higher.
+ * Why it is exact; README.md has it step by step. Suppose all threads are asleep at one instant,
+ * each until another one wakes it: then nobody ever will. The instant is the one between two looks
+ * that find the same: each worker announced, no thread woken. A worker counts its announcements
+ * before each; one that has announced and does not sleep yet only looks for work, and there is
+ * none: it would be visible, because whoever made it is asleep by now. A thread is counted as
+ * resting after it has registered with its waker, and no longer from before its waker lets it go.
+ * (Of one in a scope two may let it go, and the first who did counts it out afterwards: he is awake
+ * meanwhile.) So whoever is awake, or who woke him, is missing in our count, and the kernel's is
+ * higher.
  *
  * Rejected: looking for cycles among locks alone. It finds less (a forgotten signal is no cycle),
  * and what a cycle proves depends on whether waits in it have deadlines. */
@@ -46,32 +47,29 @@
 
 int64_t weft__hang_patience_ns = 100 * WEFT_MSEC;
 
-static uint32_t is_told;
+weft__hang_notes weft__hang_noted;
 
 /* ---- plain threads --------------------------------------------------------------------------- */
-
-/* How often a thread has gone to rest until it is woken, and how often one was woken. */
-static uint64_t rests;
-static uint64_t rousals;
 
 void weft__thread_rests(void)
 {
     weft__fork_register(); /* a forked child must not count its parent's threads */
     /* edge debug.rest (seq_cst): registered with the waker before */
-    weft__fetch_add_seq_cst(&rests, 1);
+    weft__fetch_add_seq_cst(&weft__hang_noted.rests, 1);
 }
 
 void weft__thread_roused(void)
 {
     /* edge debug.rest (seq_cst): before the thread can go on */
-    weft__fetch_add_seq_cst(&rousals, 1);
+    weft__fetch_add_seq_cst(&weft__hang_noted.rousals, 1);
 }
 
 void weft__hang_forked(void)
 {
-    weft__store_relaxed(&rests, (uint64_t)0); /* relaxed: the child has one thread, and it runs */
-    weft__store_relaxed(&rousals, (uint64_t)0);
-    weft__store_relaxed(&is_told, 0);
+    weft__hang_notes *noted = &weft__hang_noted;
+    weft__store_relaxed(&noted->rests, (uint64_t)0); /* relaxed: the child's only thread runs */
+    weft__store_relaxed(&noted->rousals, (uint64_t)0);
+    weft__store_relaxed(&noted->is_told, 0);
 }
 
 /* ---- is it certain? -------------------------------------------------------------------------- */
@@ -111,8 +109,9 @@ static int take_census(census *seen)
 {
     int all = 1;
     /* edge debug.rest (seq_cst): those who were woken are no longer counted */
-    seen->changes = weft__load_seq_cst(&rousals);
-    seen->threads = weft__load_seq_cst(&rests) - seen->changes; /* edge debug.rest (seq_cst) */
+    seen->changes = weft__load_seq_cst(&weft__hang_noted.rousals);
+    /* edge debug.rest (seq_cst): what each of them did before */
+    seen->threads = weft__load_seq_cst(&weft__hang_noted.rests) - seen->changes;
     weft_runtime *runtime = weft__registry_enter();
     for (; runtime != NULL && all; runtime = weft__registry_next(runtime))
         all = is_at_rest(runtime, seen);
@@ -295,7 +294,7 @@ static void tell(weft__worker *worker)
 {
     uint32_t no = 0;
     int is_end = worker->runtime->hang == WEFT_HANG_EXIT;
-    if (!weft__cas_relaxed(&is_told, &no, 1)) /* relaxed: one reporter, whoever */
+    if (!weft__cas_relaxed(&weft__hang_noted.is_told, &no, 1)) /* relaxed: one reporter, whoever */
         return;
     report(is_end);
     if (is_end)

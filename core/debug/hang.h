@@ -12,6 +12,15 @@ int64_t weft__hang_watch(weft__worker *worker, int64_t due_ns);
 /* How long a suspicion waits; constant, but for tests, which look at every opportunity. */
 extern int64_t weft__hang_patience_ns;
 
+/* What the detector knows of plain threads. It alone looks at that; models set it back. */
+typedef struct weft__hang_notes {
+    uint64_t rests;   /* how often one has gone to rest until it is woken */
+    uint64_t rousals; /* how often one was woken */
+    uint32_t is_told; /* a hang has been reported */
+} weft__hang_notes;
+
+extern weft__hang_notes weft__hang_noted;
+
 /* A plain thread has registered with its waker, and will do nothing until it is woken; it is about
  * to be woken. */
 void weft__thread_rests(void);

@@ -338,6 +338,15 @@ void engine_has_written(void)
         run.threads[i].is_waiting = false;
 }
 
+/* Whoever could wake the sleepers has stopped for ever, or that nobody will has been noticed. */
+static bool may_sleep_for_ever(void)
+{
+    const explore_model *model = run.model;
+    if (model->hangs != NULL)
+        return memory_newest(model->hangs) != 0;
+    return run.crashes > 0 && model->ends == NULL;
+}
+
 /* The current thread cannot go on: somebody else must, or the execution is over. */
 static void give_way(void)
 {
@@ -350,7 +359,7 @@ static void give_way(void)
         return;
     }
     for (unsigned i = 0; i < EXPLORE_THREADS_MAX; i++)
-        if (run.threads[i].state == BLOCKED && (run.crashes == 0 || run.model->ends != NULL))
+        if (run.threads[i].state == BLOCKED && !may_sleep_for_ever())
             engine_fail("deadlock: thread %u sleeps and nobody will wake it", i);
     leave();
 }
@@ -604,7 +613,10 @@ int explore_park_until(const uint32_t *word, uint32_t expected, int64_t deadline
         explore_park_wait(word, expected);
         return 0;
     }
-    engine_point((engine_step){word, false}, false);
+    if (run.model->patient)
+        explore_yield();
+    else
+        engine_point((engine_step){word, false}, false);
     engine_say("its deadline passes");
     return 1;
 }

@@ -30,6 +30,11 @@ typedef struct explore_model {
      * tells of the end of a process. Then nobody may be left asleep. NULL: nobody is told. */
     uint32_t *ends;
     unsigned survivors; /* so many threads, from the first on, do not stop */
+
+    /* Nonzero at the end: the threads that are asleep may stay so for ever, and have to. NULL: none
+     * may. */
+    const uint32_t *hangs;
+    unsigned patient; /* nonzero: a deadline passes after what others do, where they can go on */
 } explore_model;
 
 /* Define a model, and have it found: EXPLORE_MODEL(variable) = {.name = "protocol.what", ...};

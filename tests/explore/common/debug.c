@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* debug.c — what core/debug provides: nothing, since models neither dump nor hang for good. */
+/* debug.c — what core/debug provides: nothing, since models neither dump nor move fibers. */
 #include "debug/check.h"
 #include "debug/dump.h"
-#include "debug/hang.h"
 #include "debug/holder.h"
-#include "debug/registry.h"
 #include "io/foreign.h"
-
-int64_t weft__hang_watch(weft__worker *worker, int64_t due_ns)
-{
-    (void)worker;
-    return due_ns;
-}
-
-void weft__thread_rests(void)
-{
-}
-
-void weft__thread_roused(void)
-{
-}
 
 void weft__check_leaving(weft__worker *worker, weft__fiber *fiber)
 {
@@ -64,16 +48,6 @@ void weft__holder_set(const void *object)
 void weft__holder_clear(const void *object)
 {
     (void)object;
-}
-
-void weft__registry_add(weft_runtime *runtime)
-{
-    (void)runtime;
-}
-
-void weft__registry_remove(weft_runtime *runtime)
-{
-    (void)runtime;
 }
 
 void weft__block_enter_fibers(void)

@@ -85,12 +85,23 @@ void file_install(weft_runtime *runtime)
     file.reactor.poll = poll_file;
     file.reactor.kick = kick_file;
     file.reactor.destroy = destroy_file;
+    file.reactor.waits = 0; /* written when it is made, as all of it */
     explore_check(weft__runtime_set_reactor(runtime, &file.reactor) == &file.reactor);
+}
+
+void file_register(weft__waiter *waiter)
+{
+    (void)commit_file(waiter, NULL);
+}
+
+void file_go_on(void)
+{
+    weft__fetch_add_seq_cst(&file.reactor.waits, (uint32_t)-1);
 }
 
 void file_wait(void)
 {
     weft__waiter waiter;
     weft__wait(&waiter, commit_file, NULL);
-    weft__fetch_add_seq_cst(&file.reactor.waits, (uint32_t)-1);
+    file_go_on();
 }

@@ -14,6 +14,11 @@ void file_install(weft_runtime *runtime);
 /* Wait until the file is ready, in a fiber. */
 void file_wait(void);
 
+/* The two halves of that, for a fiber without a stack: on a worker, which does not touch it any
+ * more; and when the file is ready. */
+void file_register(weft__waiter *waiter);
+void file_go_on(void);
+
 /* It is, from now on. */
 void file_make_ready(void);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 weft_runtime workers_runtime;
+weft_runtime workers_other;
 weft__worker workers[WORKERS_MAX];
 const weft_task_type weft__fiber_type = {.name = "fiber"};
 
@@ -18,44 +19,61 @@ static weft__fiber spare;
 static uint32_t resumed[WORKERS_MAX];
 static unsigned victims[WORKERS_MAX][WORKERS_MAX];
 
-static void prepare_worker(unsigned id, unsigned count)
+/* Worker `first + id` of all; `id` of `count` in its runtime. */
+static void prepare_worker(weft_runtime *runtime, unsigned first, unsigned id)
 {
-    weft__worker *worker = &workers[id];
-    worker->runtime = &workers_runtime;
-    worker->current = &fibers[id];
+    unsigned number = first + id;
+    unsigned count = runtime->worker_count;
+    weft__worker *worker = &workers[number];
+    worker->runtime = runtime;
+    worker->current = &fibers[number];
     worker->id = id;
-    worker->random = 1 + id;
-    worker->victims = victims[id];
+    worker->random = 1 + number;
+    worker->victims = victims[number];
     worker->cpu = -1;
     for (unsigned i = 1; i < count; i++)
-        victims[id][i - 1] = (id + i) % count;
+        victims[number][i - 1] = (id + i) % count;
     for (unsigned ring = 0; ring < WEFT__RINGS; ring++)
         worker->ring_end[ring] = count - 1;
-    fibers[id].runtime = &workers_runtime;
+    fibers[number].runtime = runtime;
     weft__wheel_init(&worker->wheel, 0);
-    self_bind(id, worker);
+    self_bind(number, worker);
     explore_check(weft_deque_init(&worker->deque, 2) == 0);
 }
 
-void workers_prepare(unsigned count)
+static void prepare_runtime(weft_runtime *runtime, unsigned first, unsigned count)
+{
+    weft__injector_init(&runtime->injector);
+    runtime->workers = workers + first;
+    runtime->worker_count = count;
+    runtime->can_raid = 1;
+    runtime->rest = WEFT__CALM;
+    for (unsigned i = 0; i < count; i++)
+        prepare_worker(runtime, first, i);
+}
+
+void workers_prepare_two(unsigned count, unsigned other)
 {
     memset(&workers_runtime, 0, sizeof workers_runtime);
+    memset(&workers_other, 0, sizeof workers_other);
     memset(workers, 0, sizeof workers);
     memset(fibers, 0, sizeof fibers);
     memset(resumed, 0, sizeof resumed);
     self_reset();
-    weft__injector_init(&workers_runtime.injector);
-    workers_runtime.workers = workers;
-    workers_runtime.worker_count = count;
-    workers_runtime.can_raid = 1;
-    workers_runtime.rest = WEFT__CALM;
-    for (unsigned i = 0; i < count; i++)
-        prepare_worker(i, count);
+    prepare_runtime(&workers_runtime, 0, count);
+    if (other > 0)
+        prepare_runtime(&workers_other, count, other);
+}
+
+void workers_prepare(unsigned count)
+{
+    workers_prepare_two(count, 0);
 }
 
 void workers_finish(void)
 {
-    for (unsigned i = 0; i < workers_runtime.worker_count; i++) {
+    unsigned count = workers_runtime.worker_count + workers_other.worker_count;
+    for (unsigned i = 0; i < count; i++) {
         explore_check(explore_crashed() || workers[i].lane.youngest_ == NULL);
         explore_check(explore_crashed() || weft_deque_size(&workers[i].deque) == 0);
         weft_deque_destroy(&workers[i].deque);
@@ -93,7 +111,7 @@ weft_task *weft__worker_own(weft__worker *worker)
 
 void weft__worker_switch(weft__worker *worker, weft__fiber *next)
 {
-    uint32_t *word = &resumed[worker->id];
+    uint32_t *word = &resumed[worker - workers];
     weft__commit *commit = worker->parked.commit;
     worker->current->context.stack = next; /* saved: a resumer that reads it too early is a race */
     worker->parked.commit = NULL;
@@ -140,9 +158,12 @@ void weft__locals_end(weft__locals *locals)
     (void)locals;
 }
 
-/* The C library's, which idle.c calls: the explorer decides who runs. */
+/* The C library's. A worker calls it once in a search, and the explorer decides who runs; a plain
+ * thread that calls it waits for something. */
 int sched_yield(void)
 {
+    if (weft__worker_self() == NULL)
+        explore_yield();
     return 0;
 }
 

@@ -17,6 +17,7 @@
 #define WORKERS_MAX 3
 
 extern weft_runtime workers_runtime;
+extern weft_runtime workers_other; /* where a model has two */
 extern weft__worker workers[WORKERS_MAX];
 
 /* A task with something to race on. */
@@ -27,8 +28,10 @@ typedef struct job {
 
 extern const weft_task_type job_type;
 
-/* Prepare `count` workers, alone; workers_finish() checks that nothing is left with them. */
+/* Prepare `count` workers, alone, and `other` ones behind them that are those of another runtime;
+ * workers_finish() checks that nothing is left with them. */
 void workers_prepare(unsigned count);
+void workers_prepare_two(unsigned count, unsigned other);
 void workers_finish(void);
 
 /* What the scheduler's loop does with an item: run the task and wake who waits, or resume the
