@@ -12,8 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RELAX_ROUNDS 64
-
 /* ---- the table ------------------------------------------------------------------------------ */
 
 static void make_chunk(weft__files *files, unsigned chunk)
@@ -121,6 +119,13 @@ static int take_back(weft__side *side, weft__waiter *waiter)
     return 0;
 }
 
+static void link_ready(weft__fiber *fiber, weft_task **chain)
+{
+    weft__fiber_mark_ready(fiber);
+    fiber->item.prev_ = *chain;
+    *chain = &fiber->item;
+}
+
 /* Wake the one that has waited longest: link it in front of `chain` if it has to be made runnable.
  * Its claim is made under the lock, so that a waiter which gives up and does not find itself in the
  * list has been woken already. */
@@ -130,11 +135,8 @@ static void wake_first(weft__files *files, weft__side *side, weft_task **chain)
     weft__fiber *fiber = waiter->fiber;
     set_first(side, waiter->next);
     weft__fetch_add_relaxed(&files->reactor.waits, (uint32_t)-1); /* relaxed: a hint too many */
-    if (!weft__wait_claim(fiber))
-        return;
-    weft__fiber_mark_ready(fiber);
-    fiber->item.prev_ = *chain;
-    *chain = &fiber->item;
+    if (weft__wait_claim(fiber))
+        link_ready(fiber, chain);
 }
 
 static void side_ready(weft__files *files, weft__side *side, int is_gone, weft_task **chain)
@@ -191,9 +193,28 @@ void weft__file_rearm(weft__files *files, weft__file *file)
     weft__spin_unlock(&file->lock);
 }
 
-void weft__file_unwatched(weft__files *files, weft__file *file, uint32_t registered)
+/* The lock is held. Those who wait for the end of what was registered as this. */
+static void wake_holders(weft__files *files, weft__file *file, uint32_t registered,
+                         weft_task **chain)
+{
+    weft__hold **link = &file->holds;
+    while (*link != NULL) {
+        weft__hold *hold = *link;
+        if (hold->registered != registered) {
+            link = &hold->next;
+            continue;
+        }
+        *link = hold->next;
+        weft__fetch_add_relaxed(&files->reactor.waits, (uint32_t)-1); /* relaxed: a hint too many */
+        link_ready(hold->waiter.fiber, chain);
+    }
+}
+
+void weft__file_unwatched(weft__files *files, weft__file *file, uint32_t registered,
+                          weft_task **chain)
 {
     weft__spin_lock(&file->lock);
+    wake_holders(files, file, registered, chain);
     if (file->registered == registered) {
         /* edge file.held (release): the kernel has let go of it */
         weft__store_release(&file->registered, 0);
@@ -209,18 +230,6 @@ static void make_runnable(weft_task *chain)
         weft_task *next = chain->prev_;
         weft__fiber_ready((weft__fiber *)(void *)chain);
         chain = next;
-    }
-}
-
-/* Nobody waits for the file. Return when the kernel has let go of it. */
-static void await_forgotten(weft__files *files, weft__file *file)
-{
-    /* edge file.held (acquire): the kernel has let go of it */
-    for (unsigned round = 1; weft__load_acquire(&file->registered) != 0; round++) {
-        make_runnable(files->reactor.poll(&files->reactor, WEFT_POLL));
-        weft__relax();
-        if (round % RELAX_ROUNDS == 0)
-            (void)sched_yield(); /* the thread that has to let go may need our processor */
     }
 }
 
@@ -254,6 +263,72 @@ static void count_waits(weft__files *files, unsigned sides, int sign)
     /* edge idle.files (seq_cst): counted before anybody who sleeps is looked for */
     weft__fetch_add_seq_cst(&files->reactor.waits, sign > 0 ? count : (uint32_t)0 - count);
 }
+
+/* ---- until the kernel lets go --------------------------------------------------------------- */
+
+/* The lock is held, and nobody waits for the file. Returns what it is registered as until the
+ * kernel has let go of it; 0: it has. */
+static uint32_t forget(weft__files *files, weft__file *file)
+{
+    files->forget(files, file);
+    return file->registered;
+}
+
+typedef struct hold_wait {
+    weft__files *files;
+    weft__file *file;
+    weft__hold hold;
+} hold_wait;
+
+/* The fiber may have gone on when the lock is free. */
+static int commit_hold(weft__waiter *waiter, void *arg)
+{
+    hold_wait *self = arg;
+    weft__file *file = self->file;
+    weft__waits_for(waiter, WEFT_REASON_IO, NULL);
+    weft__spin_lock(&file->lock);
+    int is_held = file->registered == self->hold.registered;
+    if (is_held) {
+        self->hold.next = file->holds;
+        file->holds = &self->hold;
+        count_waits(self->files, 1, 1);
+    }
+    weft__spin_unlock(&file->lock);
+    if (is_held)
+        weft__worker_self()->unwatched = 1;
+    return is_held;
+}
+
+/* Whether the caller is a fiber whose runtime hears what the kernel says of these files. */
+static int is_heard(const weft__files *files)
+{
+    const weft__worker *worker = weft__worker_self();
+    /* relaxed: only compared */
+    return worker != NULL && weft__load_relaxed(&worker->runtime->reactor) == &files->reactor;
+}
+
+/* Return when the kernel has let go of the file as it was registered, or watches it for others by
+ * now. That is usually soon; else the thread that has to let go does not run. Who is no fiber of
+ * this runtime, or holds the lock of all runtimes' files, cannot count on being told. */
+static void await_forgotten(weft__files *files, weft__file *file, uint32_t registered)
+{
+    if (registered == 0)
+        return;
+    /* edge file.held (acquire): the kernel has let go of it */
+    for (unsigned look = 1; weft__load_acquire(&file->registered) == registered; look++) {
+        if (look >= WEFT__FILE_LOOKS && is_heard(files)) {
+            hold_wait self = {.files = files, .file = file, .hold.registered = registered};
+            weft__wait(&self.hold.waiter, commit_hold, &self);
+            return;
+        }
+        make_runnable(files->reactor.poll(&files->reactor, WEFT_POLL));
+        weft__relax();
+        if (look % WEFT__FILE_LOOKS == 0)
+            (void)sched_yield(); /* it may need our processor */
+    }
+}
+
+/* ---- waiting for events --------------------------------------------------------------------- */
 
 /* The lock is held. Whether one of the sides has become ready since the caller's try, or that of
  * somebody else, who had lowered `may` meanwhile and has found nobody to pass it on to. */
@@ -315,14 +390,14 @@ static int commit_file(weft__waiter *waiter, void *arg)
     return is_waiting;
 }
 
-/* The lock is held. A file of somebody else's must not be held open when nobody waits for it. */
-static int forget_foreign(weft__files *files, weft__file *file)
+/* The lock is held. A file of somebody else's must not be held open when nobody waits for it: as
+ * forget(). */
+static uint32_t forget_foreign(weft__files *files, weft__file *file)
 {
     if (!files->holds_open || file->is_adopted || file->registered == 0 ||
         file->sides[WEFT__READ].first != NULL || file->sides[WEFT__WRITE].first != NULL)
         return 0;
-    files->forget(files, file);
-    return 1;
+    return forget(files, file);
 }
 
 /* That of the file which has the number now; who closes the one before may not have said so yet. */
@@ -357,12 +432,11 @@ int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_
     if (rc != 0 || (sides & (sides - 1)) != 0) {
         weft__spin_lock(&file->lock);
         unsigned found = leave(&self);
-        int is_forgotten = forget_foreign(files, file);
+        uint32_t held = forget_foreign(files, file);
         weft__spin_unlock(&file->lock);
         if (rc != 0 && found != sides)
             decline(&self, &waiter, sides & ~found);
-        if (is_forgotten)
-            await_forgotten(files, file);
+        await_forgotten(files, file, held);
     }
     if (rc == 0 && self.rc == 0 && weft__load_relaxed(&file->generation) != self.generation)
         return -EBADF; /* relaxed: who closed it has woken us since */
@@ -375,9 +449,9 @@ int weft__file_wait(weft__files *files, weft__file *file, unsigned sides, int64_
 static void stop_watching(weft__files *files, weft__file *file)
 {
     weft__spin_lock(&file->lock);
-    files->forget(files, file);
+    uint32_t held = forget(files, file);
     weft__spin_unlock(&file->lock);
-    await_forgotten(files, file);
+    await_forgotten(files, file, held);
 }
 
 void weft__files_retire(weft__files *files)
@@ -436,10 +510,9 @@ static void let_go(weft__files *files, weft__file *file, weft_task **chain)
         while (file->sides[i].first != NULL)
             wake_first(files, &file->sides[i], chain);
     weft__store_relaxed(&file->is_adopted, 0); /* relaxed: under the lock */
-    if (file->registered != 0)
-        files->forget(files, file);
+    uint32_t held = file->registered != 0 ? forget(files, file) : 0;
     weft__spin_unlock(&file->lock);
-    await_forgotten(files, file);
+    await_forgotten(files, file, held);
 }
 
 /* Close the descriptor, if there is one to close: 0 or a negative errno. From then on the number

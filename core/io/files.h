@@ -34,6 +34,13 @@ typedef struct weft__side {
     weft__waiter *last;
 } weft__side;
 
+/* A fiber that goes on when the kernel has let go of the file, as it was registered once. */
+typedef struct weft__hold {
+    weft__waiter waiter;
+    uint32_t registered;
+    struct weft__hold *next;
+} weft__hold;
+
 typedef struct weft__file {
     int fd;
     uint32_t lock;       /* guards what is below, but for `may` */
@@ -43,11 +50,16 @@ typedef struct weft__file {
     uint32_t registered; /* the reactor's: not 0, the kernel watches the file, or still holds it */
     uint32_t unbroken;   /* transfers since somebody had to wait; not under the lock */
     weft__side sides[2];
+    weft__hold *holds;
 } weft__file;
 
 #ifndef WEFT__FILE_CHUNK /* models have little room */
 #define WEFT__FILE_CHUNK 1024u
 #define WEFT__FILE_CHUNKS 4096u /* four million descriptors */
+#endif
+
+#ifndef WEFT__FILE_LOOKS     /* nor much time */
+#define WEFT__FILE_LOOKS 64u /* of who waits for the kernel to let go, before it parks */
 #endif
 
 typedef struct weft__files weft__files;
@@ -103,9 +115,11 @@ void weft__file_event(weft__files *files, weft__file *file, unsigned events, wef
 /* For reactors: those who still wait have to be armed for once more. */
 void weft__file_rearm(weft__files *files, weft__file *file);
 
-/* For reactors: if `registered` is this, the kernel watches the file no longer. Those who wait are
- * armed for once more. */
-void weft__file_unwatched(weft__files *files, weft__file *file, uint32_t registered);
+/* For reactors: what was `registered` as this is over. If it still is, the kernel watches the file
+ * no longer, and those who wait are armed for once more. Who waited for this end has to be made
+ * runnable, and is added in front of `*chain`. */
+void weft__file_unwatched(weft__files *files, weft__file *file, uint32_t registered,
+                          weft_task **chain);
 
 /* For reactors that are about to end: nobody who closes a file will ask them any more, and they
  * watch none. */

@@ -141,13 +141,12 @@ static void hear(uring_files *self, const struct io_uring_cqe *cqe, weft_task **
     uint32_t ticket = (uint32_t)(cqe->user_data >> 32);
     weft__file *file = weft__files_find(&self->files, (int)(uint32_t)cqe->user_data);
     /* relaxed: a hint; an answer that is taken for another's says only that it may be ready */
-    if (cqe->user_data == NOTHING || file == NULL ||
-        weft__load_relaxed(&file->registered) != ticket)
+    if (cqe->user_data == NOTHING || file == NULL)
         return;
-    if (cqe->res != -ECANCELED)
+    if (cqe->res != -ECANCELED && weft__load_relaxed(&file->registered) == ticket)
         weft__file_event(&self->files, file, cqe->res < 0 ? POLLNVAL : (unsigned)cqe->res, chain);
     if ((cqe->flags & IORING_CQE_F_MORE) == 0)
-        weft__file_unwatched(&self->files, file, ticket);
+        weft__file_unwatched(&self->files, file, ticket, chain);
 }
 
 /* Those that are there now, and no more: a file of somebody else's, armed once more for those who

@@ -316,6 +316,47 @@ static void test_without_descriptors(void **state)
     on_workers(check_exhaustion, NULL);
 }
 
+/* ---- one gives up, another comes ------------------------------------------------------------- */
+
+#define HAND_OVERS LESS_IF_SANITIZED(3000, 300)
+
+WEFT_FIBER(read_from, int, fd, int64_t, at_ns)
+{
+    char byte;
+    (void)weft_sleep(at_ns);
+    assert_int_equal(weft_read(fd, &byte, 1, SOON), 1);
+}
+
+/* On a file of somebody else's, at about the same time. The byte that the other waits for comes
+ * when the first has returned, which must not take it for its own wait. */
+static int hand_over(void *arg)
+{
+    const int *ends = arg;
+    for (int i = 0; i < HAND_OVERS; i++) {
+        int64_t at_ns = weft_in(100 * WEFT_USEC);
+        weft_scope(group)
+        {
+            char byte;
+            assert_int_equal(
+                weft_go(&group, read_from, ends[0], at_ns + i % 40 * WEFT_USEC - 10 * WEFT_USEC),
+                0);
+            assert_int_equal(weft_read(ends[0], &byte, 1, at_ns), -ETIMEDOUT);
+            assert_int_equal(write(ends[1], "x", 1), 1);
+        }
+    }
+    return 0;
+}
+
+static void test_one_gives_up_another_comes(void **state)
+{
+    int ends[2];
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(weft_run(hand_over, ends, &(weft_config){.workers = 3}), 0);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_a_slow_reader_gets_everything),
         cmocka_unit_test(test_a_reader_that_stands_still),
         cmocka_unit_test(test_without_descriptors),
+        cmocka_unit_test(test_one_gives_up_another_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -258,6 +258,41 @@ EXPLORE_MODEL(file_declined) = {
     .preemptions = 1,
 };
 
+/* A file of somebody else's: who gives up waits until the kernel holds it no longer, or holds
+ * it for another who has come; not until that one is through, whose byte comes later. */
+static void prepare_slow_declined(void)
+{
+    prepare(0, WEFT__ANY, 1, 2);
+    (void)weft__scope_enter(&scope, NULL, WEFT_FOREVER, 0);
+    workers[0].current->scope = &scope;
+}
+
+static void wait_until_cancelled(void)
+{
+    explore_check(read_bytes(1) == -ECANCELED);
+    weft__store_release(&first_over, 1);
+    explore_park_wake(&first_over, 1);
+    end_fiber();
+}
+
+static void cancel_then_send(void)
+{
+    weft_cancel_scope(&scope);
+    run_own();
+    while (weft__load_acquire(&first_over) == 0)
+        kernel_step();
+    kernel_arrive(1);
+    kernel_deliver();
+}
+
+EXPLORE_MODEL(file_declined_slow) = {
+    .name = "file.declined-slow",
+    .prepare = prepare_slow_declined,
+    .threads = {wait_until_cancelled, read_one, cancel_then_send},
+    .finish = finish_declined,
+    .preemptions = 1,
+};
+
 /* ---- closing --------------------------------------------------------------------------------- */
 
 static void prepare_close(void)

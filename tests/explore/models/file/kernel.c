@@ -24,6 +24,8 @@ static struct {
     uint32_t beyond; /* bytes that come after the urgent one */
     uint32_t is_gone;
     uint32_t is_closed;
+    uint32_t ticket; /* of the last watch; changed under the file's lock */
+    uint32_t ending; /* that of a watch which is over, and nobody has heard of it */
     int is_slow;
 } kernel;
 
@@ -145,16 +147,28 @@ int close(int fd)
 
 /* ---- the reactor ----------------------------------------------------------------------------- */
 
+/* A slow kernel says later that it watches no longer. The kernel's lock is held. */
+static void end_watch(const weft__file *file)
+{
+    uint32_t before = weft__load_relaxed(&kernel.ending);
+    explore_check(before == 0 || before == file->registered);
+    weft__store_relaxed(&kernel.ending, file->registered);
+    tell(KERNEL_UNWATCHED);
+}
+
 static int arm(weft__files *files, weft__file *file)
 {
     (void)files;
     if (weft__load_acquire(&kernel.is_closed))
         return -EBADF;
     weft__spin_lock(&kernel.lock);
+    if (kernel.is_slow && file->registered != 0)
+        end_watch(file);
     weft__store_relaxed(&kernel.is_watched, 1);
     uint32_t state = state_now();
     weft__store_relaxed(&kernel.is_armed, file->is_adopted || state == 0);
-    weft__store_relaxed(&file->registered, 1);
+    weft__store_relaxed(&file->registered, kernel.ticket + 1);
+    weft__store_relaxed(&kernel.ticket, kernel.ticket + 1);
     if (state != 0)
         tell(state);
     weft__spin_unlock(&kernel.lock);
@@ -163,22 +177,34 @@ static int arm(weft__files *files, weft__file *file)
 
 static void let_go(void)
 {
-    weft__spin_lock(&kernel.lock);
     weft__store_relaxed(&kernel.is_armed, 0);
     weft__store_relaxed(&kernel.is_watched, 0);
-    weft__spin_unlock(&kernel.lock);
 }
 
 static void forget(weft__files *files, weft__file *file)
 {
     (void)files;
-    if (kernel.is_slow) {
-        tell(KERNEL_UNWATCHED);
-        return;
-    }
-    let_go();
+    weft__spin_lock(&kernel.lock);
+    if (kernel.is_slow)
+        end_watch(file);
+    else
+        let_go();
+    weft__spin_unlock(&kernel.lock);
     /* as reactor_epoll.c does */
-    weft__store_release(&file->registered, 0);
+    if (!kernel.is_slow)
+        weft__store_release(&file->registered, 0);
+}
+
+/* What it was registered as until then. It may be watched anew. */
+static uint32_t hear_of_end(void)
+{
+    weft__spin_lock(&kernel.lock);
+    uint32_t ticket = weft__load_relaxed(&kernel.ending);
+    weft__store_relaxed(&kernel.ending, 0);
+    if (weft__load_relaxed(&kernel.ticket) == ticket)
+        let_go();
+    weft__spin_unlock(&kernel.lock);
+    return ticket;
 }
 
 static weft_task *hear(uint32_t events)
@@ -190,10 +216,8 @@ static weft_task *hear(uint32_t events)
         if (!weft__load_relaxed(&file->is_adopted))
             weft__file_rearm(kernel.files, file);
     }
-    if ((events & KERNEL_UNWATCHED) != 0) {
-        let_go();
-        weft__file_unwatched(kernel.files, file, 1);
-    }
+    if ((events & KERNEL_UNWATCHED) != 0)
+        weft__file_unwatched(kernel.files, file, hear_of_end(), &chain);
     return chain;
 }
 
@@ -275,7 +299,7 @@ void kernel_begin(uint32_t bytes)
 {
     kernel.bytes = bytes;
     kernel.is_watched = kernel.is_armed = 1;
-    kernel_file()->registered = 1;
+    kernel_file()->registered = kernel.ticket = 1;
 }
 
 /* Nobody is left in the lists, and none counts as waiting. */

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Classic mistakes in waiting for files, which the models beside this file must notice."""
 
+HOLD = ["file.close-slow", "file.declined-slow"]
+
 # name, source, text that occurs once, what replaces it, models
 CLASSICS = [
     # The first two were there once.
@@ -43,11 +45,29 @@ CLASSICS = [
      "    if (file->generation != self->generation || file->generation % 2 != 0) {\n",
      "    if (0) {\n", ["file.close"]),
     ("closing does not wait until the kernel has let go", "core/io/files.c",
-     "    await_forgotten(files, file);\n}\n\n/* Close the descriptor",
-     "}\n\n/* Close the descriptor", ["file.close-slow"]),
+     "    await_forgotten(files, file, held);\n}\n\n/* Close the descriptor",
+     "    (void)held;\n}\n\n/* Close the descriptor", ["file.close-slow"]),
     ("urgent data leaves a file its kind", "core/io/files.c",
      "    if ((events & POLLPRI) != 0)\n", "    if (0)\n", ["file.urgent"]),
     ("a foreign file is armed only once", "core/io/files.c",
      "    self->rc = file->is_adopted && file->registered ?", "    self->rc = file->registered ?",
      ["file.foreign"]),
+    ("nobody is told that the kernel has let go", "core/io/files.c",
+     "    wake_holders(files, file, registered, chain);\n", "    (void)chain;\n", HOLD),
+    ("who gives up waits for the end of what others wait for", "core/io/files.c",
+     "    int is_held = file->registered == self->hold.registered;\n",
+     "    int is_held = file->registered != 0;\n", HOLD),
+    ("who waits for the kernel does not look whether it has let go", "core/io/files.c",
+     "    int is_held = file->registered == self->hold.registered;\n", "    int is_held = 1;\n",
+     HOLD),
+    ("who waits for the kernel is told of what is watched now", "core/io/files.c",
+     """    wake_holders(files, file, registered, chain);
+    if (file->registered == registered) {
+""", """    if (file->registered == registered) {
+        wake_holders(files, file, registered, chain);
+""", HOLD),
+    ("whoever waits for the kernel is told of any end", "core/io/files.c",
+     "        if (hold->registered != registered) {\n", "        if (0) {\n", HOLD),
+    ("a wait for the kernel is not counted", "core/io/files.c",
+     "        count_waits(self->files, 1, 1);\n", "", HOLD),
 ]
