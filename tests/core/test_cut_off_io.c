@@ -18,6 +18,7 @@ typedef enum medium { PIPE, SOCKETS, TCP, MEDIA } medium;
 #define PIECE ((size_t)3) /* what help consists of, for who reads */
 #define BUFFER ((size_t)1 << 15)
 #define KERNEL_BUFFER 16384 /* about half of that: a large write takes several turns */
+#define SEGMENT 1024        /* two are acknowledged at once, less than a usual one after 40 ms */
 #define MARK 0x5a           /* memory that nobody has written to */
 #define LAST 0xff           /* the last byte of a stream */
 
@@ -51,7 +52,7 @@ static int make_pair(stage *s)
 {
     CHECK_CALL(s->medium == PIPE      ? weft_fd_pipe(s->fds)
                : s->medium == SOCKETS ? weft_socketpair(s->fds)
-                                      : make_tcp_pair(s->fds));
+                                      : make_tcp_pair_of(s->fds, SEGMENT));
     for (int i = 0; i < 2 && s->is_foreign; i++)
         CHECK_CALL(estrange(&s->fds[i]));
     return 0;
