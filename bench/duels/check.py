@@ -10,6 +10,7 @@ process or a name in shared memory behind.
 
 import math
 import os
+import re
 import subprocess
 import sys
 import time
@@ -40,6 +41,12 @@ def left_behind(session):
     return left
 
 
+def is_anothers(name):
+    """Tests that run beside this one have names in shared memory, too: with their number, and
+    while they live."""
+    return any(os.path.exists(f"/proc/{number}") for number in re.findall(r"\d+", name))
+
+
 def complaint(command, duel):
     """What is wrong with one duel, or None."""
     names = set(os.listdir("/dev/shm"))
@@ -56,7 +63,8 @@ def complaint(command, duel):
             return f"not a quantity: {line!r}"
     if left := left_behind(process.pid):
         return f"processes left behind: {left}"
-    new = [n for n in set(os.listdir("/dev/shm")) - names if n.startswith(("weft", "duel"))]
+    new = [n for n in set(os.listdir("/dev/shm")) - names
+           if n.startswith(("weft", "duel")) and not is_anothers(n)]
     return f"left in /dev/shm: {new}" if new else None
 
 
