@@ -22,9 +22,8 @@
  * before each; one that has announced and does not sleep yet only looks for work, and there is
  * none: it would be visible, because whoever made it is asleep by now. A thread is counted as
  * resting after it has registered with its waker, and no longer from before its waker lets it go.
- * (Of one in a scope two may let it go, and the first who did counts it out afterwards: he is awake
- * meanwhile.) So whoever is awake, or who woke him, is missing in our count, and the kernel's is
- * higher.
+ * (Of one in a scope two may let it go; both count it out, and the second undoes that.) So whoever
+ * is awake is missing in our count, and the kernel's is higher.
  *
  * Rejected: looking for cycles among locks alone. It finds less (a forgotten signal is no cycle),
  * and what a cycle proves depends on whether waits in it have deadlines. */

@@ -176,12 +176,12 @@ static void wake_thread(weft__waiter *waiter)
 {
     uint32_t *woken = &waiter->woken;
     uint32_t kind = waiter->is_tentative;
-    if (kind == WEFT__FIRM)
+    if (kind != WEFT__TENTATIVE)
         weft__thread_roused();
     /* edge park.thread (release): the waiter may return and its frame be gone from here on. */
     uint32_t before = weft__exchange_release(woken, WEFT__WOKEN);
-    if (kind == WEFT__IN_SCOPE && before == WEFT__ASLEEP)
-        weft__thread_roused(); /* unless whoever cancels has said so */
+    if (kind == WEFT__IN_SCOPE && before != WEFT__ASLEEP)
+        weft__thread_rests(); /* whoever cancels has counted it already: one of the two is undone */
     weft__hook_park_wake(woken, 1);
 }
 

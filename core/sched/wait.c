@@ -92,12 +92,14 @@ int weft__wait_cancel(weft__fiber *fiber, unsigned depth)
 int weft__wait_cut_off(weft__waiter *waiter)
 {
     uint32_t asleep = WEFT__ASLEEP;
+    int is_counted = waiter->is_tentative == WEFT__IN_SCOPE;
+    if (is_counted)
+        weft__thread_roused(); /* before it can go on, as a waker */
     /* relaxed: the thread takes the scope's lock behind us before it returns */
-    if (!weft__cas_relaxed(&waiter->woken, &asleep, WEFT__CUT_OFF))
-        return 0;
-    if (waiter->is_tentative == WEFT__IN_SCOPE)
-        weft__thread_roused();
-    return 1;
+    int is_first = weft__cas_relaxed(&waiter->woken, &asleep, WEFT__CUT_OFF);
+    if (is_counted && !is_first)
+        weft__thread_rests(); /* the waker has counted it already */
+    return is_first;
 }
 
 static WEFT__NOINLINE int wait_in_scope(weft_scope *scope, weft__waiter *waiter,

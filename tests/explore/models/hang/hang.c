@@ -83,12 +83,26 @@ static void woken(void)
     thread_ends();
 }
 
+static void woken_in_scope(void)
+{
+    thread_awaits_in_scope(TO_THREAD);
+    thread_awaits_in_scope(TO_OTHER);
+    post(TO_FIBER);
+    thread_ends();
+}
+
 EXPLORE_MODEL(hang_turns) = {.name = "hang.turns",
                              .prepare = prepare_turns,
                              .threads = {worker, waker, woken},
                              .finish = world_finish,
                              .preemptions = 2,
                              .stale = 1};
+EXPLORE_MODEL(hang_turns_scope) = {.name = "hang.turns-scope",
+                                   .prepare = prepare_turns,
+                                   .threads = {worker, waker, woken_in_scope},
+                                   .finish = world_finish,
+                                   .preemptions = 2,
+                                   .stale = 0};
 
 /* A thread makes another and rests until that has done something; or ends. */
 static void maker(void)

@@ -2,7 +2,7 @@
 """Classic mistakes in saying that nothing can happen any more, which the models beside this file
 notice: an alarm that is false, and one that is not raised."""
 
-THREADS = ["hang.letter", "hang.turns", "hang.heir", "hang.birth", "hang.letter-two"]
+THREADS = ["hang.letter", "hang.turns", "hang.turns-scope", "hang.heir", "hang.birth", "hang.letter-two"]
 WORKERS = ["hang.letter", "hang.ball", "hang.letter-two", "hang.timer", "hang.ball-three"]
 LOOKS = ["hang.letter", "hang.ball", "hang.turns"]
 TOLD = ["hang.child-told", "hang.told", "hang.lookers", "hang.late"]
@@ -22,24 +22,21 @@ CLASSICS = [
         return 0;
 """, THREADS),
     ("a thread counts as resting until it has gone on", "core/sched/park.c",
-     """    if (!waiter->is_tentative)
+     """    if (kind != WEFT__TENTATIVE)
         weft__thread_roused();
-    uint32_t *woken = &waiter->woken;
     /* edge park.thread (release): the waiter may return and its frame be gone from here on. */
-    weft__store_release(woken, 1);
-    weft__hook_park_wake(woken, 1);
+    uint32_t before = weft__exchange_release(woken, WEFT__WOKEN);
+    if (kind == WEFT__IN_SCOPE && before != WEFT__ASLEEP)
+        weft__thread_rests(); /* whoever cancels has counted it already: one of the two is undone */
 """,
-     """    int is_counted = !waiter->is_tentative;
-    uint32_t *woken = &waiter->woken;
-    weft__store_release(woken, 1);
-    weft__hook_park_wake(woken, 1);
-    if (is_counted)
+     """    uint32_t before = weft__exchange_release(woken, WEFT__WOKEN);
+    if (kind == WEFT__FIRM || (kind == WEFT__IN_SCOPE && before == WEFT__ASLEEP))
         weft__thread_roused();
 """, THREADS),
     ("a thread that is woken still counts as resting", "core/sched/park.c",
      "        weft__thread_roused();\n", "        (void)0;\n", THREADS),
     ("a thread never counts as resting", "core/sched/park.c",
-     "        weft__thread_rests();\n", "        (void)0;\n", TOLD),
+     "    if (deadline_ns == WEFT_FOREVER)\n        weft__thread_rests();\n", "", TOLD),
     ("a child counts its parent's threads", "core/debug/hang.c",
      "    weft__store_relaxed(&noted->rests, (uint64_t)0); "
      "/* relaxed: the child's only thread runs */\n", "", ["hang.child"]),

@@ -115,6 +115,18 @@ void thread_awaits(unsigned box)
     acts();
 }
 
+/* As wait.c has it. Nobody cancels, so nobody has to find the waiter in the scope. */
+void thread_awaits_in_scope(unsigned box)
+{
+    weft__waiter waiter = {.fiber = NULL, .is_tentative = WEFT__IN_SCOPE};
+    weft__store_relaxed(&waiter.woken, WEFT__ASLEEP);
+    if (commit_box(&waiter, &boxes[box])) {
+        weft__thread_rests();
+        explore_check(weft__sleep_thread(&waiter, WEFT_FOREVER) == 0);
+    }
+    acts();
+}
+
 /* ---- fibers ---------------------------------------------------------------------------------- */
 
 void fiber_begins(unsigned number, weft_runtime *runtime, weft_reason reason)

@@ -45,6 +45,7 @@ void fiber_sleeps(unsigned number, int64_t deadline_ns, void (*next)(void));
 /* A letter: whoever waits for it is woken, or will not wait. From anywhere; a plain thread. */
 void post(unsigned box);
 void thread_awaits(unsigned box);
+void thread_awaits_in_scope(unsigned box);
 
 /* The calling plain thread makes another one, whose body begins with the second; it ends. */
 void thread_makes(void);
