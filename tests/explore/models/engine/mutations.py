@@ -172,8 +172,8 @@ CLASSICS = [
 """, ["join"]),
     ("the wake comes before the store", "core/sched/park.c",
      """    uint32_t before = weft__exchange_release(woken, WEFT__WOKEN);
-    if (kind == WEFT__IN_SCOPE && before == WEFT__ASLEEP)
-        weft__thread_roused(); /* unless whoever cancels has said so */
+    if (kind == WEFT__IN_SCOPE && before != WEFT__ASLEEP)
+        weft__thread_rests(); /* whoever cancels has counted it already: one of the two is undone */
     weft__hook_park_wake(woken, 1);
 """,
      """    weft__hook_park_wake(woken, 1);

@@ -2,7 +2,8 @@
 """Classic mistakes in saying that nothing can happen any more, which the models beside this file
 notice: an alarm that is false, and one that is not raised."""
 
-THREADS = ["hang.letter", "hang.turns", "hang.turns-scope", "hang.heir", "hang.birth", "hang.letter-two"]
+THREADS = ["hang.letter", "hang.turns", "hang.turns-scope", "hang.heir", "hang.birth",
+           "hang.letter-two"]
 WORKERS = ["hang.letter", "hang.ball", "hang.letter-two", "hang.timer", "hang.ball-three"]
 LOOKS = ["hang.letter", "hang.ball", "hang.turns"]
 TOLD = ["hang.child-told", "hang.told", "hang.lookers", "hang.late"]

@@ -114,8 +114,9 @@ CLASSICS = [
      "    enrol_scope(scope);\n    weft__spin_lock(&scope->lock_);\n    scope->seated_ = waiter;\n",
      "    weft__spin_lock(&scope->lock_);\n    scope->seated_ = waiter;\n", THREAD),
     ("who cancels overwrites a plain thread's wake", "core/sched/wait.c",
-     "    if (!weft__cas_relaxed(&waiter->woken, &asleep, WEFT__CUT_OFF))\n        return 0;\n",
-     "    (void)asleep;\n    weft__store_release(&waiter->woken, WEFT__CUT_OFF);\n", THREAD),
+     "    int is_first = weft__cas_relaxed(&waiter->woken, &asleep, WEFT__CUT_OFF);\n",
+     "    int is_first = 1 + 0 * (int)asleep;\n"
+     "    weft__store_release(&waiter->woken, WEFT__CUT_OFF);\n", THREAD),
     ("who cancels does not wake a plain thread", "core/fiber/scope.c",
      "        weft__hook_park_wake(all.thread, 1);\n", "        (void)0;\n", THREAD),
     ("who cancels does not ask whether a plain thread is shielded", "core/fiber/scope.c",
