@@ -17,7 +17,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define RECORDS 1024u
+#define RECORDS_A_WORKER 128u
+#define RECORDS_MAX 1024u
 #define SPIN_NS_DEFAULT (20 * WEFT_USEC)
 #define REGION_BYTES_MIN ((size_t)1 << 20)
 
@@ -459,6 +460,16 @@ static int check(weft_procpool_config *config)
     return 0;
 }
 
+/* How many tasks the workers may have before them; a power of two. Their memory is there from the
+ * beginning: for a thousand that took a tenth of the time in which two workers start and end. */
+static uint32_t record_count(unsigned workers)
+{
+    uint32_t count = RECORDS_A_WORKER;
+    while (count < RECORDS_A_WORKER * workers && count < RECORDS_MAX)
+        count *= 2;
+    return count;
+}
+
 /* A segment with regions as large as wanted, or, where address space is short and nobody has asked
  * for a size, as large as possible. */
 static int make_segment(weft_procpool *pool, int is_default)
@@ -466,8 +477,9 @@ static int make_segment(weft_procpool *pool, int is_default)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t region = (pool->config.task_bytes_max + page - 1) / page * page;
     for (;;) {
-        weft__geometry geometry = {
-            .record_count = RECORDS, .worker_count = pool->config.workers, .region_bytes = region};
+        weft__geometry geometry = {.record_count = record_count(pool->config.workers),
+                                   .worker_count = pool->config.workers,
+                                   .region_bytes = region};
         int rc = weft__pool_segment_create(&pool->segment, &geometry);
         if (rc != -ENOMEM || !is_default || region <= REGION_BYTES_MIN)
             return rc;
@@ -497,12 +509,13 @@ static int make_orders(weft_procpool *pool)
 
 static int make_lists(weft_procpool *pool)
 {
-    pool->slips = weft__alloc(RECORDS * sizeof(pool->slips[0]));
+    uint32_t records = pool->segment.geometry.record_count;
+    pool->slips = weft__alloc(records * sizeof(pool->slips[0]));
     pool->seats = weft__alloc(pool->config.workers * sizeof(pool->seats[0]));
     if (pool->slips == NULL || pool->seats == NULL)
         return -ENOMEM;
-    for (uint32_t i = 0; i < RECORDS; i++)
-        pool->slips[i] = (weft__slip){.next_free = i + 1 < RECORDS ? i + 1 : WEFT__BOARD_NONE};
+    for (uint32_t i = 0; i < records; i++)
+        pool->slips[i] = (weft__slip){.next_free = i + 1 < records ? i + 1 : WEFT__BOARD_NONE};
     for (uint32_t i = 0; i < pool->config.workers; i++)
         pool->seats[i] = (weft__seat){.process = NULL};
     return 0;

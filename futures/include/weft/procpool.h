@@ -62,7 +62,7 @@ typedef struct weft_procpool_config {
     size_t queue_max;         /* submissions that have not ended; 0: no bound */
     weft_full full;           /* what to do beyond that */
     size_t task_bytes_max;    /* of a task's arguments and result together; address space is
-                               * reserved for it a thousand times over */
+                               * reserved for it up to a thousand times over */
     int64_t spin_ns; /* how long an idle worker looks for a task before it sleeps; 0: 20 us,
                                * negative: not at all */
 
