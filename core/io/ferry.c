@@ -289,7 +289,7 @@ static int commit_passenger(weft__waiter *waiter, void *arg)
     int is_aboard = board(self, &called);
     if (!is_aboard)
         self->sleeper.result = -ENOMEM;
-    unlock_line(); /* from here on somebody may wake the fiber, and its frame be gone */
+    unlock_line(); /* from here on somebody may wake the fiber */
     wake_called(called);
     return is_aboard;
 }

@@ -191,30 +191,29 @@ static void *lock_in_scope(void *arg)
     return rc == 0 ? NULL : arg;
 }
 
-static int threads_in_scopes(void *arg)
+/* Three threads that nobody wakes: one runs a fiber, the others do what is given. */
+static int hang_three(void *(*other)(void *arg), void *(*last)(void *arg))
 {
     weft_config config = {.workers = 2, .hang = WEFT_HANG_EXIT};
     pthread_t threads[2];
-    (void)arg;
     CHECK(weft_runtime_create(&shared, &config) == 0);
     weft_mutex_lock(&first);
     CHECK(pthread_create(&threads[0], NULL, run_on_shared, NULL) == 0);
-    CHECK(pthread_create(&threads[1], NULL, lock_in_scope, NULL) == 0);
-    (void)lock_in_scope(NULL);
+    CHECK(pthread_create(&threads[1], NULL, other, NULL) == 0);
+    (void)last(NULL);
     return __LINE__;
+}
+
+static int threads_in_scopes(void *arg)
+{
+    (void)arg;
+    return hang_three(lock_in_scope, lock_in_scope);
 }
 
 static int plain_threads(void *arg)
 {
-    weft_config config = {.workers = 2, .hang = WEFT_HANG_EXIT};
-    pthread_t threads[2];
     (void)arg;
-    CHECK(weft_runtime_create(&shared, &config) == 0);
-    weft_mutex_lock(&first);
-    CHECK(pthread_create(&threads[0], NULL, run_on_shared, NULL) == 0);
-    CHECK(pthread_create(&threads[1], NULL, lock_as_thread, NULL) == 0);
-    (void)run_on_shared(NULL);
-    return __LINE__;
+    return hang_three(lock_as_thread, run_on_shared);
 }
 
 static void test_threads(void **state)

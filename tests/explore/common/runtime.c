@@ -116,21 +116,6 @@ int pthread_join(pthread_t thread, void **result)
 }
 
 /* The rest of what thread.c asks of the system; nothing of it matters here. */
-int pthread_setname_np(pthread_t thread, const char *name)
-{
-    (void)thread;
-    (void)name;
-    return 0;
-}
-
-int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-    (void)how;
-    (void)set;
-    (void)old;
-    return 0;
-}
-
 int prctl(int option, ...)
 {
     (void)option;

@@ -266,21 +266,6 @@ int pthread_join(pthread_t thread, void **result)
     return 0;
 }
 
-int pthread_setname_np(pthread_t thread, const char *name)
-{
-    (void)thread;
-    (void)name;
-    return 0;
-}
-
-int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-    (void)how;
-    (void)set;
-    (void)old;
-    return 0;
-}
-
 /* A lock of each process's own: a static variable is there once for all of them. */
 static uint32_t *lock_word(pthread_mutex_t *mutex)
 {

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 
 enum { NOT_YET, STARTED, NEVER };
 
@@ -100,20 +99,5 @@ int pthread_join(pthread_t id, void **result)
     (void)result;
     while (weft__load_acquire(&thread.is_over) == 0)
         explore_park_wait(&thread.is_over, 0);
-    return 0;
-}
-
-int pthread_setname_np(pthread_t id, const char *name)
-{
-    (void)id;
-    (void)name;
-    return 0;
-}
-
-int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-    (void)how;
-    (void)set;
-    (void)old;
     return 0;
 }
