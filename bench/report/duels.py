@@ -88,6 +88,7 @@ FIBERS = Section(
         Contestant("asyncio", ("fibers/asyncio_tasks.py",), "needs python3"),
         Contestant("libuv", ("fibers-uv",), "needs libuv1-dev"),
         Contestant("ucontext", ("fibers-ucontext",), OURS),
+        Contestant("floor", ("fibers-floor",), OURS, reference=True),
         Contestant("futex", ("futures-futex",), OURS, reference=True),
     ), (
         Duel("switch", "a bare switch, three calls deep, without a scheduler", "each",
