@@ -135,7 +135,4 @@ unsigned weft__workers_count(weft_executor *executor);
 /* The executor of a runtime. NULL: no memory. */
 weft_executor *weft__workers_of(weft_runtime *runtime);
 
-/* Whether a plain thread that waits had better not spin. */
-int weft__workers_are_crowded(void);
-
 #endif

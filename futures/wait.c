@@ -2,10 +2,8 @@
 /* wait.c — waiting for one future, for some of many, for each as it ends.
  *
  * All of these are a group (group.h) in the caller's frame, made only when the caller really has to
- * wait. A fiber parks. A plain thread looks for a moment first: the wake-up of a sleeping thread
- * costs more than many a task. How long it looks is learnt from whether looking has paid. It does
- * not look where the workers need the processor themselves; nor for a worker that it has just
- * woken, which takes longer to get up than anybody looks, and may do so on this processor. */
+ * wait. A fiber parks. A plain thread looks for a moment first, before there is a group that would
+ * have to be told. */
 #include "group.h"
 
 #include "future.h"
@@ -18,53 +16,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define PATIENCE_MAX_NS (20 * WEFT_USEC)
-#define PATIENCE_MIN_NS (1 * WEFT_USEC)
-#define LOOKS 16 /* between two looks at the clock */
-
-static int has_ended(const weft_future *future)
+static int has_ended(const void *future)
 {
-    return (weft__state_look(&future->state) & WEFT__ENDED) != 0;
+    return (weft__state_look(&((const weft_future *)future)->state) & WEFT__ENDED) != 0;
 }
 
 /* ---- one ------------------------------------------------------------------------------------ */
-
-/* How long plain threads look before they sleep: relaxed, a guess that all of them share. */
-static int64_t patience_ns = PATIENCE_MAX_NS;
-
-static void learn(int64_t patience, int has_paid)
-{
-    int64_t next = has_paid ? PATIENCE_MAX_NS : patience / 2;
-    if (next < PATIENCE_MIN_NS)
-        next = PATIENCE_MIN_NS;
-    if (next != patience)
-        weft__store_relaxed(&patience_ns, next); /* relaxed: see above */
-}
-
-static int is_worth_looking(const weft_future *future, int64_t deadline_ns)
-{
-    int64_t patience = weft__load_relaxed(&patience_ns); /* relaxed: see above */
-    int64_t until = 0;
-    if (weft__thread_has_woken())
-        return 0;
-    weft__onlooker_comes();
-    for (;;) {
-        for (int i = 0; i < LOOKS; i++) {
-            if (has_ended(future)) {
-                learn(patience, 1);
-                return 1;
-            }
-            weft__relax();
-        }
-        int64_t now = weft_now();
-        if (until == 0)
-            until = now + patience < deadline_ns ? now + patience : deadline_ns;
-        else if (now >= until)
-            break;
-    }
-    learn(patience, 0);
-    return 0;
-}
 
 static int wait_in_group(weft_future *future, int64_t deadline_ns)
 {
@@ -94,8 +51,7 @@ int weft__future_wait_for(weft_future *future, int64_t deadline_ns)
     weft__future_run_calls();
     if (weft__worker_self() == NULL && weft__procpool_help(future, deadline_ns))
         return 0;
-    if (weft__worker_self() == NULL && !weft__workers_are_crowded() &&
-        is_worth_looking(future, deadline_ns))
+    if (weft__worker_self() == NULL && weft__thread_looks(has_ended, future, deadline_ns))
         return 0;
     return wait_in_group(future, deadline_ns);
 }

@@ -84,16 +84,6 @@ static int is_pool(const weft_executor *executor)
     return executor != NULL && executor->ops == &pool_ops;
 }
 
-/* How many pools of the process have more workers than there are processors. Not a word of each
- * pool: whoever waits for a future must not ask its pool, which may be gone as soon as the future
- * has ended. */
-static uint32_t crowded_pools;
-
-static uint32_t is_crowded(const pool *self)
-{
-    return self->runtime->worker_count > self->runtime->cpu_count;
-}
-
 /* The calling worker, if it is one of the pool's. */
 static weft__worker *own_worker(const pool *self)
 {
@@ -248,11 +238,6 @@ int weft__workers_were_left(weft_executor *executor)
            pool_of(executor)->fork_count != weft__fork_count();
 }
 
-int weft__workers_are_crowded(void)
-{
-    return weft__load_relaxed(&crowded_pools) != 0; /* relaxed: a guess is enough */
-}
-
 /* ---- submit --------------------------------------------------------------------------------- */
 
 static void submit_inside(pool *self, weft__worker *worker, weft_future *future)
@@ -268,7 +253,7 @@ static void submit_outside(pool *self, weft_future *future)
     if (weft__tally_enter(&self->tally)) {
         weft__injector_push(&self->runtime->injector, (weft__link *)(void *)&future->head);
         if (weft__runtime_notify(self->runtime, NULL))
-            weft__thread_wakes();
+            weft__thread_set_tired(1);
     } else {
         if (weft__tally_refuse(&self->tally))
             tell_end(self);
@@ -393,7 +378,6 @@ static void free_pool(weft__tenant *tenant)
         weft_future_release(self->ended);
     for (unsigned id = 0; id < self->runtime->worker_count; id++)
         free_blocks(&self->shards[id]);
-    weft__fetch_add_relaxed(&crowded_pools, 0u - is_crowded(self)); /* relaxed: see there */
     weft__free(self);
 }
 
@@ -410,7 +394,6 @@ static pool *pool_new(weft_runtime *runtime)
     self->tenant = (weft__tenant){.before_stop = wait_for_all, .after_stop = free_pool};
     self->runtime = runtime;
     self->fork_count = weft__fork_count();
-    weft__fetch_add_relaxed(&crowded_pools, is_crowded(self)); /* relaxed: see there */
     weft__tally_init(&self->tally, &self->shards[0].counts, sizeof(shard), runtime->worker_count,
                      runtime->can_raid);
     self->ended = weft_promise_new(0);

@@ -22,9 +22,10 @@
 struct weft__fiber;
 
 /* A plain thread's word. */
-#define WEFT__ASLEEP 0u
-#define WEFT__WOKEN 1u   /* by its waker */
-#define WEFT__CUT_OFF 2u /* by whoever cancels its scope; a waker may still come */
+#define WEFT__LOOKING 0u /* not asleep yet: it need not be told */
+#define WEFT__ASLEEP 1u
+#define WEFT__WOKEN 2u   /* by its waker */
+#define WEFT__CUT_OFF 3u /* by whoever cancels its scope; a waker may still come */
 
 /* Whether somebody else than the waker ends the wait: nobody; a fiber's timer or canceller, or a
  * thread's deadline; whoever cancels the scope of a thread, which has no deadline. */
@@ -35,7 +36,7 @@ struct weft__fiber;
 /* Somebody who waits: a fiber, or a plain thread. Lives in the waiter's frame. */
 typedef struct weft__waiter {
     const weft_task_type *type; /* the task's, which the waiter's address displaces */
-    struct weft__fiber *fiber;  /* NULL: a plain thread, asleep on `woken` */
+    struct weft__fiber *fiber;  /* NULL: a plain thread, that sleeps on `woken` */
     struct weft__waiter *next;  /* for queues of waiters */
     uint32_t woken;             /* a plain thread's: see above */
     uint32_t is_tentative;      /* it may give up: see above, and wait.c */

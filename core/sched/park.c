@@ -95,7 +95,7 @@ int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int
 {
     waiter->fiber = NULL;
     waiter->is_tentative = deadline_ns != WEFT_FOREVER ? WEFT__TENTATIVE : WEFT__FIRM;
-    weft__store_relaxed(&waiter->woken, WEFT__ASLEEP); /* relaxed: nobody knows the waiter yet */
+    weft__store_relaxed(&waiter->woken, WEFT__LOOKING); /* relaxed: nobody knows the waiter yet */
     if (!commit(waiter, arg))
         return 0;
     if (deadline_ns == WEFT_FOREVER)
@@ -103,8 +103,25 @@ int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int
     return weft__sleep_thread(waiter, deadline_ns);
 }
 
+static int has_come(const void *woken)
+{
+    return weft__load_relaxed((const uint32_t *)woken) != WEFT__LOOKING; /* relaxed: read again */
+}
+
+/* Look for a moment; if nobody has come, whoever comes from now on has to end a sleep. */
+static void fall_asleep(weft__waiter *waiter, int64_t deadline_ns)
+{
+    uint32_t looking = WEFT__LOOKING;
+    if (weft__thread_looks(has_come, &waiter->woken, deadline_ns))
+        return;
+    weft__thread_set_tired(0);
+    /* relaxed: one of the two swaps finds what the other has left, and nothing else is told */
+    (void)weft__cas_relaxed(&waiter->woken, &looking, WEFT__ASLEEP);
+}
+
 int weft__sleep_thread(weft__waiter *waiter, int64_t deadline_ns)
 {
+    fall_asleep(waiter, deadline_ns);
     int is_late = 0;
     uint32_t seen;
     /* edge park.thread (acquire): what the waker did before */
@@ -142,7 +159,8 @@ static void submit(weft_runtime *runtime, weft_task *item)
      * relaxed: the push makes it visible to whoever runs the item, hence to the destroyer. */
     weft__fetch_add_relaxed(&runtime->wakers, 1);
     weft__injector_push(&runtime->injector, (weft__link *)(void *)item);
-    weft__runtime_notify(runtime, NULL);
+    if (weft__runtime_notify(runtime, NULL))
+        weft__thread_set_tired(1);
     /* edge runtime.wakers (release): the last touch of the runtime. */
     weft__fetch_add_acq_rel(&runtime->wakers, (uint32_t)-1);
 }
@@ -180,9 +198,10 @@ static void wake_thread(weft__waiter *waiter)
         weft__thread_roused();
     /* edge park.thread (release): the waiter may return and its frame be gone from here on. */
     uint32_t before = weft__exchange_release(woken, WEFT__WOKEN);
-    if (kind == WEFT__IN_SCOPE && before != WEFT__ASLEEP)
+    if (kind == WEFT__IN_SCOPE && before == WEFT__CUT_OFF)
         weft__thread_rests(); /* whoever cancels has counted it already: one of the two is undone */
-    weft__hook_park_wake(woken, 1);
+    if (before != WEFT__LOOKING)
+        weft__hook_park_wake(woken, 1);
 }
 
 void weft__wake(weft__waiter *waiter)

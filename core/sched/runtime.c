@@ -112,10 +112,24 @@ static int start_workers(weft_runtime *runtime)
     return 0;
 }
 
+/* How many runtimes leave no processor to plain threads that look for something. */
+static uint32_t crowded;
+
+static uint32_t is_crowded(const weft_runtime *runtime)
+{
+    return runtime->worker_count > runtime->cpu_count || runtime->cpu_count == 1;
+}
+
+int weft__runtimes_are_crowded(void)
+{
+    return weft__load_relaxed(&crowded) != 0; /* relaxed: a guess is enough */
+}
+
 static void apply_settings(weft_runtime *runtime, const struct weft__settings *settings)
 {
     runtime->worker_count = settings->workers;
     runtime->cpu_count = settings->limits.usable;
+    weft__fetch_add_relaxed(&crowded, is_crowded(runtime)); /* relaxed: a guess */
     runtime->spin_ns = settings->spin_ns;
     runtime->report_overflow = settings->report_overflow;
     runtime->can_raid =
@@ -154,6 +168,7 @@ static void stop_threads(weft_runtime *runtime)
 
 static void free_runtime(weft_runtime *runtime)
 {
+    weft__fetch_add_relaxed(&crowded, 0u - is_crowded(runtime)); /* relaxed: a guess */
     if (runtime->tenant != NULL)
         runtime->tenant->after_stop(runtime->tenant);
     for (unsigned id = 0; runtime->workers != NULL && id < runtime->worker_count; id++) {

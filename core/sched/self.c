@@ -31,8 +31,8 @@ static _Thread_local struct weft_scope *plain_scope;
 /* weft__local_get() of a thread that is no worker. */
 static _Thread_local void *plain_local;
 
-/* Whether it has woken a worker and not been asked since. */
-static _Thread_local int plain_has_woken;
+/* Whether it had better sleep at once the next time it waits: look.c. */
+static _Thread_local int plain_is_tired;
 
 WEFT__NOINLINE weft__lane *weft__lane_get(void)
 {
@@ -85,14 +85,12 @@ WEFT__NOINLINE void *weft__local_swap(void *value)
     return before;
 }
 
-WEFT__NOINLINE void weft__thread_wakes(void)
+WEFT__NOINLINE void weft__thread_set_tired(int is_tired)
 {
-    plain_has_woken = 1;
+    plain_is_tired = is_tired;
 }
 
-WEFT__NOINLINE int weft__thread_has_woken(void)
+WEFT__NOINLINE int weft__thread_is_tired(void)
 {
-    int answer = plain_has_woken;
-    plain_has_woken = 0;
-    return answer;
+    return plain_is_tired;
 }

@@ -25,8 +25,9 @@
  * A plain thread that waits has no timer: its sleep has the deadline. If it is in a scope, whoever
  * cancels that finds its waiter there, and one word in the waiter decides:
  *
- *     ASLEEP ─┬─ waker ──────────────────► WOKEN
- *             └─ cancel ─► CUT_OFF ─ waker ─► WOKEN     noted, and waited for if it must come
+ *     LOOKING ─► ASLEEP      either ─┬─ waker ──────────────────► WOKEN
+ *                                    └─ cancel ─► CUT_OFF ─ waker ─► WOKEN     noted, and waited
+ *                                                                              for if it must come
  *
  * The waiter is in the scope from its commit to the end of the sleep, under the scope's lock, so
  * that nobody who cancels touches a frame that has gone. */
@@ -91,12 +92,14 @@ int weft__wait_cancel(weft__fiber *fiber, unsigned depth)
 
 int weft__wait_cut_off(weft__waiter *waiter)
 {
-    uint32_t asleep = WEFT__ASLEEP;
+    uint32_t seen = weft__load_relaxed(&waiter->woken); /* relaxed: the swap decides */
+    int is_first = 0;
     int is_counted = waiter->is_tentative == WEFT__IN_SCOPE;
     if (is_counted)
         weft__thread_roused(); /* before it can go on, as a waker */
     /* relaxed: the thread takes the scope's lock behind us before it returns */
-    int is_first = weft__cas_relaxed(&waiter->woken, &asleep, WEFT__CUT_OFF);
+    while (!is_first && (seen == WEFT__LOOKING || seen == WEFT__ASLEEP))
+        is_first = weft__cas_relaxed(&waiter->woken, &seen, WEFT__CUT_OFF);
     if (is_counted && !is_first)
         weft__thread_rests(); /* the waker has counted it already */
     return is_first;
@@ -109,7 +112,7 @@ static WEFT__NOINLINE int wait_in_scope(weft_scope *scope, weft__waiter *waiter,
         deadline_ns = scope->deadline_ns_;
     waiter->fiber = NULL;
     waiter->is_tentative = deadline_ns != WEFT_FOREVER ? WEFT__TENTATIVE : WEFT__IN_SCOPE;
-    weft__store_relaxed(&waiter->woken, WEFT__ASLEEP); /* relaxed: nobody knows the waiter yet */
+    weft__store_relaxed(&waiter->woken, WEFT__LOOKING); /* relaxed: nobody knows the waiter yet */
     if (!commit(waiter, arg))
         return 0;
     if (deadline_ns == WEFT_FOREVER)

@@ -12,7 +12,8 @@
  *     idle.c     search, sleep, wake, watch the clock   runtime.c create, run, destroy
  *     thread.c   threads that play workers, regions     fork.c    what a forked child may do
  *     blocks.c   memory for what begins and ends often  spin.h    a lock for a few instructions
- *     overflow.c who ran off its stack                  shared.c  the runtime of plain threads */
+ *     overflow.c who ran off its stack                  shared.c  the runtime of plain threads
+ *     look.c     a plain thread, before it sleeps */
 #ifndef WEFT_SCHED_WORKER_H
 #define WEFT_SCHED_WORKER_H
 
@@ -119,6 +120,8 @@ struct weft_runtime {
     int64_t watch_until; /* how long it sleeps; 0: it is awake, or looks at the wheels right now */
     weft__reactor *reactor; /* NULL until a fiber waits for a file; then constant */
     char line2[64 - sizeof(weft__worker *) - sizeof(int64_t) - sizeof(weft__reactor *)];
+    uint32_t wakers; /* foreign threads in the middle of waking a fiber of ours */
+    char line4[64 - sizeof(uint32_t)];
 
     /* Constant while workers run, but for the two flags. */
     weft__worker *workers;
@@ -137,7 +140,6 @@ struct weft_runtime {
     uint64_t float_mode;        /* of the thread that created it, hence of its workers */
     uint32_t stopping;
     uint32_t runs;        /* weft_runtime_run() calls in progress */
-    uint32_t wakers;      /* foreign threads in the middle of waking a fiber of ours */
     int is_stood_on;      /* a forked child's only thread stands on one of the fibers */
     weft__tenant *tenant; /* or NULL; set once */
     weft__fiber_pool fibers;
@@ -174,9 +176,10 @@ void *weft__local_get(void);
 void weft__local_set(void *value);
 void *weft__local_swap(void *value); /* returns the old one */
 
-/* The calling plain thread has woken a worker; has it, since it was last asked? */
-void weft__thread_wakes(void);
-int weft__thread_has_woken(void);
+/* Whether the calling plain thread had better sleep at once when it waits next: it has woken a
+ * worker, or has looked in vain. Until it has slept. */
+void weft__thread_set_tired(int is_tired);
+int weft__thread_is_tired(void);
 
 /* ---- spawn.c ---- */
 
@@ -268,6 +271,18 @@ int weft__sleep_thread(weft__waiter *waiter, int64_t deadline_ns);
 
 /* A worker: make an item available, to itself and to thieves. */
 void weft__worker_push(weft__worker *worker, weft_task *item);
+
+/* ---- runtime.c ---- */
+
+/* Whether plain threads that wait had better not spin. Of the process, not of a runtime: that may
+ * be gone as soon as what they wait for has come. */
+int weft__runtimes_are_crowded(void);
+
+/* ---- look.c ---- */
+
+/* A plain thread that is about to wait: whether has_come(what), within a moment. It returns soon if
+ * that is unlikely. */
+int weft__thread_looks(int (*has_come)(const void *), const void *what, int64_t deadline_ns);
 
 /* ---- wait.c ---- */
 

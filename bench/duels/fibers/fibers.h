@@ -196,22 +196,26 @@ static void duel_pair(const duel_request *request)
 #endif
 
 #ifdef CONTEST_THREADS
+#include <limits.h>
 #include <pthread.h>
 
 static void play_with_thread(long n, void *argument)
 {
-    pthread_t thread;
     long half = n / 2;
     (void)argument;
-    duel_need(pthread_create(&thread, NULL, answer_pings, &half) == 0, "pthread_create");
     contest_run(send_pings, &half);
-    pthread_join(thread, NULL);
 }
 
+/* One thread for all of it: a new one begins on its maker's processor, and as long as the kernel
+ * leaves it there the two are not both awake. */
 static void duel_thread(const duel_request *request)
 {
+    static const long forever = LONG_MAX;
+    pthread_t thread;
     contest_baton_init(&ping);
     contest_baton_init(&pong);
+    duel_need(pthread_create(&thread, NULL, answer_pings, (void *)(uintptr_t)&forever) == 0,
+              "pthread_create");
     duel_each(request, play_with_thread, NULL);
 }
 

@@ -163,27 +163,37 @@ CLASSICS = [
      "if ((seen = weft__load_acquire(&waiter->woken)) == WEFT__ASLEEP)",
      ["join"]),
     ("a plain thread resets its word after it has registered", "core/sched/park.c",
-     "    weft__store_relaxed(&waiter->woken, WEFT__ASLEEP); "
+     "    weft__store_relaxed(&waiter->woken, WEFT__LOOKING); "
      "/* relaxed: nobody knows the waiter yet */\n"
      "    if (!commit(waiter, arg))\n        return 0;\n",
      """    if (!commit(waiter, arg))
         return 0;
-    weft__store_relaxed(&waiter->woken, WEFT__ASLEEP);
+    weft__store_relaxed(&waiter->woken, WEFT__LOOKING);
 """, ["join"]),
     ("the wake comes before the store", "core/sched/park.c",
      """    uint32_t before = weft__exchange_release(woken, WEFT__WOKEN);
-    if (kind == WEFT__IN_SCOPE && before != WEFT__ASLEEP)
+    if (kind == WEFT__IN_SCOPE && before == WEFT__CUT_OFF)
         weft__thread_rests(); /* whoever cancels has counted it already: one of the two is undone */
-    weft__hook_park_wake(woken, 1);
+    if (before != WEFT__LOOKING)
+        weft__hook_park_wake(woken, 1);
 """,
      """    weft__hook_park_wake(woken, 1);
     (void)weft__exchange_release(woken, WEFT__WOKEN);
 """, ["join"]),
     ("the wake is lost", "core/sched/park.c",
-     "    weft__hook_park_wake(woken, 1);\n", "", ["join"]),
+     "    if (before != WEFT__LOOKING)\n        weft__hook_park_wake(woken, 1);\n", "", ["join"]),
+    ("a waker takes one who sleeps for one who looks", "core/sched/park.c",
+     "    if (before != WEFT__LOOKING)\n", "    if (before == WEFT__CUT_OFF)\n", ["join"]),
     ("the waker reads the waiter after it is free", "core/sched/park.c",
-     "    weft__hook_park_wake(woken, 1);\n",
-     "    weft__hook_park_wake(woken, waiter->fiber == NULL);\n", ["join"]),
+     "        weft__hook_park_wake(woken, 1);\n",
+     "        weft__hook_park_wake(woken, waiter->fiber == NULL);\n", ["join"]),
+    ("a plain thread falls asleep over a wake", "core/sched/park.c",
+     "    (void)weft__cas_relaxed(&waiter->woken, &looking, WEFT__ASLEEP);\n",
+     "    weft__store_relaxed(&waiter->woken, WEFT__ASLEEP + looking);\n", ["join"]),
+    ("a plain thread does not say that it sleeps", "core/sched/park.c",
+     "    (void)weft__cas_relaxed(&waiter->woken, &looking, WEFT__ASLEEP);\n",
+     "    while (weft__load_relaxed(&waiter->woken) == looking)\n"
+     "        (void)weft__hook_park_wait(&waiter->woken, looking, WEFT_FOREVER);\n", ["join"]),
     ("the sleeper waits for the wrong value", "core/sched/park.c",
      "weft__hook_park_wait(&waiter->woken, WEFT__ASLEEP, deadline_ns);",
      "weft__hook_park_wait(&waiter->woken, waiter->woken, deadline_ns);", ["join"]),

@@ -27,11 +27,11 @@ CLASSICS = [
         weft__thread_roused();
     /* edge park.thread (release): the waiter may return and its frame be gone from here on. */
     uint32_t before = weft__exchange_release(woken, WEFT__WOKEN);
-    if (kind == WEFT__IN_SCOPE && before != WEFT__ASLEEP)
+    if (kind == WEFT__IN_SCOPE && before == WEFT__CUT_OFF)
         weft__thread_rests(); /* whoever cancels has counted it already: one of the two is undone */
 """,
      """    uint32_t before = weft__exchange_release(woken, WEFT__WOKEN);
-    if (kind == WEFT__FIRM || (kind == WEFT__IN_SCOPE && before == WEFT__ASLEEP))
+    if (kind == WEFT__FIRM || (kind == WEFT__IN_SCOPE && before != WEFT__CUT_OFF))
         weft__thread_roused();
 """, THREADS),
     ("a thread that is woken still counts as resting", "core/sched/park.c",

@@ -119,7 +119,7 @@ void thread_awaits(unsigned box)
 void thread_awaits_in_scope(unsigned box)
 {
     weft__waiter waiter = {.fiber = NULL, .is_tentative = WEFT__IN_SCOPE};
-    weft__store_relaxed(&waiter.woken, WEFT__ASLEEP);
+    weft__store_relaxed(&waiter.woken, WEFT__LOOKING);
     if (commit_box(&waiter, &boxes[box])) {
         weft__thread_rests();
         explore_check(weft__sleep_thread(&waiter, WEFT_FOREVER) == 0);
