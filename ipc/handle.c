@@ -220,9 +220,9 @@ void weft__item_close(weft_queue *queue, weft_item *item)
     (void)weft__fetch_add_relaxed(&queue->open_items, UINT32_MAX); /* relaxed: as above */
 }
 
-int weft__op_seat_slow(weft_queue *queue, int *is_borrowed)
+int weft__op_seat_slow(weft_queue *queue, weft__cause cause, int *is_borrowed)
 {
-    int seat = weft__seat_of_thread(queue->segment);
+    int seat = weft__seat_of_thread(queue->segment, cause);
     *is_borrowed = 0;
     if (seat != -EBUSY)
         return seat;

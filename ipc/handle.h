@@ -5,6 +5,7 @@
 
 #include <weft/queue.h>
 
+#include "owner.h"
 #include "ring.h"
 #include "segment.h"
 #include "spsc.h"
@@ -38,9 +39,6 @@ struct weft_pipe {
 /* Something to be tried until it succeeds: not negative, or an error that is not -EAGAIN. */
 typedef int64_t weft__attempt(weft_queue *queue, void *arg);
 
-/* What a caller waits for; it selects the bell, and what was learnt. */
-typedef enum weft__cause { WEFT__FOR_DATA, WEFT__FOR_SPACE } weft__cause;
-
 /* Attempt, spin, attempt, sleep, look who is dead … until the deadline; the first attempt has
  * already failed with -EAGAIN. Returns what the attempt says, or -EAGAIN (WEFT_POLL), -ETIMEDOUT,
  * -ECANCELED, -EOWNERDEAD, -EPROTO. */
@@ -61,6 +59,8 @@ WEFT__INLINE int weft__item_get(weft_queue *queue, weft__cause cause, weft__atte
                                 weft_item *item, size_t bytes, int64_t deadline)
 {
     weft_item opened = {.bytes = bytes};
+    if (!queue->is_spsc)
+        weft__note_caller(queue->segment, cause);
     int64_t rc = weft__queue_do(queue, cause, attempt, &opened, deadline);
     if (rc < 0)
         return (int)rc;
@@ -83,9 +83,9 @@ void weft__queue_settle(weft_queue *queue);
  * one of more than `most` bytes. */
 int64_t weft__queue_inherit(weft_queue *queue, uint32_t seat, uint64_t most);
 
-/* A seat for one operation: the thread's, or, if it has none, one to be given back. Its index, or
- * -ENOMEM. */
-int weft__op_seat_slow(weft_queue *queue, int *is_borrowed);
+/* A seat for one operation, a pop or a push: the thread's, or, if it has none, one to be given
+ * back. Its index, or -ENOMEM. */
+int weft__op_seat_slow(weft_queue *queue, weft__cause cause, int *is_borrowed);
 void weft__op_done_slow(weft_queue *queue, int seat);
 
 #endif

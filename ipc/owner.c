@@ -370,30 +370,51 @@ void weft__seat_give_back(weft__segment *segment, uint32_t seat)
     (void)pthread_mutex_unlock(&lock);
 }
 
-int weft__seat_of_thread(weft__segment *segment)
+/* The seat in a thread's entry, or a new one for a free entry. Under the lock. */
+static int seat_in(weft__segment *segment, const weft__thread_seat *entry, uintptr_t thread)
+{
+    uintptr_t found = weft__load_relaxed(&entry->thread); /* relaxed: under the lock */
+    if (found == thread)
+        return (int)weft__load_relaxed(&entry->seat); /* relaxed: it wrote it itself */
+    return found == 0 ? seat_any(segment) : -EBUSY;
+}
+
+int weft__seat_of_thread(weft__segment *segment, weft__cause cause)
 {
     uintptr_t thread = weft__thread_pointer();
-    int found = weft__seat_find(segment, thread);
+    int found = weft__seat_find(segment, thread, cause);
     if (found >= 0)
         return found;
     uint64_t at = (uint64_t)thread * UINT64_C(0x9e3779b97f4a7c15) >> 58;
     weft__thread_seat *entry = &segment->threads[at];
+    weft__note_caller(segment, cause);
     (void)pthread_mutex_lock(&lock);
-    int seat = weft__load_relaxed(&entry->thread) == 0 ? seat_any(segment) : -EBUSY;
+    int seat = seat_in(segment, entry, thread);
     if (seat >= 0) {
         weft__store_relaxed(&entry->seat, (uint32_t)seat); /* relaxed: for this thread alone */
         weft__store_relaxed(&entry->thread, thread);       /* relaxed: as above */
+        weft__store_relaxed(&entry->noted[cause], thread); /* relaxed: as above */
     }
     (void)pthread_mutex_unlock(&lock);
     return seat;
 }
 
-unsigned weft__seats_of_threads(const weft__segment *segment)
+/* ---- callers --------------------------------------------------------------------------------- */
+
+void weft__note_caller(weft__segment *segment, weft__cause cause)
 {
-    unsigned count = 0;
-    for (unsigned i = 0; i < WEFT__THREADS_MAX; i++)
-        count += weft__load_relaxed(&segment->threads[i].thread) != 0; /* relaxed: a hint */
-    return count;
+    uintptr_t me = weft__thread_pointer(), noted = 0;
+    if (weft__hook_self() != me)
+        me = WEFT__CALLERS_MANY; /* a fiber: whoever comes next on this thread is another */
+    /* relaxed: who has just been told that nobody is left to push was told so before the push */
+    if (!weft__cas_relaxed(&segment->callers[cause], &noted, me) && noted != me)
+        weft__store_relaxed(&segment->callers[cause], WEFT__CALLERS_MANY);
+}
+
+int weft__has_other_callers(const weft__segment *segment, weft__cause cause)
+{
+    uintptr_t noted = weft__load_relaxed(&segment->callers[cause]); /* relaxed: as above */
+    return noted != 0 && noted != weft__hook_self();
 }
 
 /* ---- the list, and fork ---------------------------------------------------------------------- */
@@ -418,6 +439,7 @@ static void after_fork_child(void)
         segment->is_ours = 0;
         segment->watched = 0;
         memset(segment->threads, 0, sizeof segment->threads);
+        memset(segment->callers, 0, sizeof segment->callers);
         memset(segment->idle_seats, 0, sizeof segment->idle_seats);
     }
     (void)pthread_mutex_unlock(&lock);

@@ -57,25 +57,28 @@ unsigned weft__members_others(const weft__segment *segment);
 /* Free the entries of the dead that hold no seat any more. */
 void weft__members_reap(weft__segment *segment);
 
-/* The running thread's seat: its index, or -ENOMEM. Not across a wait. */
-int weft__seat_of_thread(weft__segment *segment);
+/* The running thread's seat for a pop or a push: its index; -ENOMEM; -EBUSY, it cannot have one of
+ * its own. Not across a wait. */
+int weft__seat_of_thread(weft__segment *segment, weft__cause cause);
 
 /* A seat for what stays open: its index, or -ENOMEM; and back. */
 int weft__seat_take(weft__segment *segment);
 void weft__seat_give_back(weft__segment *segment, uint32_t seat);
 
 /* The fast half of weft__seat_of_thread(). */
-WEFT__INLINE int weft__seat_find(const weft__segment *segment, uintptr_t thread)
+WEFT__INLINE int weft__seat_find(const weft__segment *segment, uintptr_t thread, weft__cause cause)
 {
     uint64_t at = (uint64_t)thread * UINT64_C(0x9e3779b97f4a7c15) >> 58; /* WEFT__THREADS_MAX */
     const weft__thread_seat *entry = &segment->threads[at];
-    if (WEFT__LIKELY(weft__load_relaxed(&entry->thread) ==
+    if (WEFT__LIKELY(weft__load_relaxed(&entry->noted[cause]) ==
                      thread))                         /* relaxed: it wrote it itself */
         return (int)weft__load_relaxed(&entry->seat); /* relaxed: as above */
     return -1;
 }
 
-/* How many seats the threads of this process have. */
-unsigned weft__seats_of_threads(const weft__segment *segment);
+/* Note that the caller pops, or pushes; and whether somebody else of this process has. Where fibers
+ * have, each is somebody else, to itself as well: seats do not tell them apart. */
+void weft__note_caller(weft__segment *segment, weft__cause cause);
+int weft__has_other_callers(const weft__segment *segment, weft__cause cause);
 
 #endif

@@ -46,7 +46,7 @@ static int64_t try_send(weft_queue *queue, void *arg)
     const outgoing *sending = arg;
     uint64_t position = 0, granules = weft__pipe_granules(sending->bytes);
     int is_borrowed;
-    int seat = weft__op_seat_slow(queue, &is_borrowed);
+    int seat = weft__op_seat_slow(queue, WEFT__FOR_SPACE, &is_borrowed);
     if (seat < 0)
         return seat;
     int64_t rc = weft__pipe_claim(&queue->ring, (uint32_t)seat, granules, &position);
@@ -183,7 +183,7 @@ static int64_t receive_into(weft_queue *queue, incoming *receiving, int seat)
 static int64_t try_receive(weft_queue *queue, void *arg)
 {
     int is_borrowed;
-    int seat = weft__op_seat_slow(queue, &is_borrowed);
+    int seat = weft__op_seat_slow(queue, WEFT__FOR_DATA, &is_borrowed);
     if (seat < 0)
         return seat;
     int64_t rc = receive_into(queue, arg, seat);

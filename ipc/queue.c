@@ -58,11 +58,11 @@ static WEFT__NOINLINE int ring_one(weft__shm_bell *bell)
     return 0;
 }
 
-WEFT__INLINE int op_seat(weft_queue *queue, int *is_borrowed)
+WEFT__INLINE int op_seat(weft_queue *queue, weft__cause cause, int *is_borrowed)
 {
-    int seat = weft__seat_find(queue->segment, weft__thread_pointer());
+    int seat = weft__seat_find(queue->segment, weft__thread_pointer(), cause);
     *is_borrowed = 0;
-    return WEFT__LIKELY(seat >= 0) ? seat : weft__op_seat_slow(queue, is_borrowed);
+    return WEFT__LIKELY(seat >= 0) ? seat : weft__op_seat_slow(queue, cause, is_borrowed);
 }
 
 WEFT__INLINE int64_t mpmc_push(weft_queue *queue, const char *elems, uint64_t count)
@@ -70,7 +70,7 @@ WEFT__INLINE int64_t mpmc_push(weft_queue *queue, const char *elems, uint64_t co
     const weft__ring *ring = &queue->ring;
     uint64_t position = 0;
     int is_borrowed;
-    int seat = op_seat(queue, &is_borrowed);
+    int seat = op_seat(queue, WEFT__FOR_SPACE, &is_borrowed);
     if (WEFT__UNLIKELY(seat < 0))
         return seat;
     int64_t got = weft__mpmc_claim_push(ring, &ring->seats[seat], 1, count, &position);
@@ -105,7 +105,7 @@ WEFT__INLINE int64_t mpmc_pop(weft_queue *queue, char *elems, uint64_t count, un
     const weft__ring *ring = &queue->ring;
     uint64_t position = 0;
     int is_borrowed;
-    int seat = op_seat(queue, &is_borrowed);
+    int seat = op_seat(queue, WEFT__FOR_DATA, &is_borrowed);
     if (WEFT__UNLIKELY(seat < 0))
         return seat;
     int64_t got = weft__mpmc_claim_pop(ring, &ring->seats[seat], count, weft__mpmc_measure_elements,

@@ -24,11 +24,17 @@ typedef struct weft__geometry {
 
 #define WEFT__SHM_PROCESSES WEFT__SHM_PAGE /* offset */
 
+/* What somebody at a queue waits for: whoever pops for data, whoever pushes for space. */
+typedef enum weft__cause { WEFT__FOR_DATA, WEFT__FOR_SPACE } weft__cause;
+
 /* Which seat a thread uses; entries are added, and removed in a forked child only. */
 typedef struct weft__thread_seat {
-    uintptr_t thread; /* its thread pointer, or 0; stored last */
+    uintptr_t thread;   /* its thread pointer, or 0; stored after the seat */
+    uintptr_t noted[2]; /* the same, once it is noted in `callers`, by cause; stored last */
     uint32_t seat;
 } weft__thread_seat;
+
+#define WEFT__CALLERS_MANY ((uintptr_t)1)
 
 #define WEFT__THREADS_MAX 64u
 
@@ -41,6 +47,9 @@ typedef struct weft__segment {
     uint64_t member; /* this process; 0 in a forked child until it joins. Under the lock */
     weft__identity identity;
     weft__thread_seat threads[WEFT__THREADS_MAX];
+    /* Who of this process has popped, and who has pushed, by cause: 0, a thread, or
+     * WEFT__CALLERS_MANY, which stands for fibers too. */
+    uintptr_t callers[2];
     uint64_t
         idle_seats[WEFT__SHM_PARTICIPANTS_MAX / 64 + 1]; /* ours, in no operation; a bit each */
     uint32_t is_lost;           /* the file was cut off under the mapping; see shm.c */

@@ -96,8 +96,8 @@ static void look(weft_queue *queue, int64_t now)
     weft__queue_settle(queue);
 }
 
-/* Nobody is left who could end this wait: all others are gone, the last one by death, and this
- * process has no other thread at the queue. */
+/* Nobody is left who could end this wait: all others are gone, the last one by death, and nobody
+ * else of this process has been at the other end. */
 static int is_abandoned(const weft_queue *queue, const waiting *wait)
 {
     const weft__segment *segment = queue->segment;
@@ -114,9 +114,9 @@ static int is_abandoned(const weft_queue *queue, const waiting *wait)
     }
     if (weft__load_relaxed(&segment->header->last_was_dead) == 0) /* relaxed: a hint */
         return 0;
-    if (weft__hook_self() != weft__thread_pointer())
-        return 0; /* a fiber: threads say nothing about who else of this process is at the queue */
-    return weft__members_others(segment) == 0 && weft__seats_of_threads(segment) <= 1;
+    return weft__members_others(segment) == 0 &&
+           !weft__has_other_callers(segment, wait->cause == WEFT__FOR_DATA ? WEFT__FOR_SPACE
+                                                                           : WEFT__FOR_DATA);
 }
 
 /* ---- waiting --------------------------------------------------------------------------------- */

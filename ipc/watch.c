@@ -50,6 +50,8 @@
 weft__nap weft__nap_of(weft__segment *segment, int64_t deadline)
 {
     weft__nap fresh = {.segment = segment, .deadline = deadline, .length = NAP_NS_MIN};
+    /* edge shm.death (acquire): the entries of all who were counted */
+    fresh.deaths = weft__load_acquire(&segment->header->deaths);
     return fresh;
 }
 
@@ -67,10 +69,8 @@ void weft__nap_begin(weft__nap *nap)
 {
     if (is_plain(nap))
         return;
-    const weft__shm_header *header = nap->segment->header;
-    /* edge shm.death (acquire): the entries of all who were counted */
-    nap->deaths = weft__load_acquire(&header->deaths);
-    nap->arrivals = weft__load_relaxed(&header->arrivals); /* relaxed: who is watched looks again */
+    /* relaxed: who is watched looks again */
+    nap->arrivals = weft__load_relaxed(&nap->segment->header->arrivals);
     weft__watch(nap->segment);
 }
 
@@ -82,12 +82,15 @@ static int64_t next_length(const weft__nap *nap)
     return 2 * nap->length < NAP_NS_MAX ? 2 * nap->length : NAP_NS_MAX;
 }
 
-/* After a death it may take a moment until somebody alive has moved out of the way. */
+/* Whether there are deaths that this wait has not been told of. After one it may take a moment
+ * until somebody alive has moved out of the way. */
 static int has_news(weft__nap *nap)
 {
-    if (is_plain(nap) ||
-        weft__load_relaxed(&nap->segment->header->deaths) == nap->deaths) /* relaxed: a hint */
+    /* edge shm.death (acquire): as in weft__nap_of() */
+    uint32_t deaths = weft__load_acquire(&nap->segment->header->deaths);
+    if (deaths == nap->deaths)
         return 0;
+    nap->deaths = deaths;
     nap->length = NAP_NS_MIN;
     return 1;
 }

@@ -11,15 +11,16 @@ typedef struct weft__nap {
     weft__segment *segment;
     int64_t deadline; /* of the wait; lowered to what else the caller has to keep to */
     int64_t length;   /* of the next nap, in nanoseconds */
-    uint32_t deaths;  /* of the header's, before the wait looked for the last time */
+    uint32_t deaths;  /* of the header's, that the wait has been told of; older ones it has seen */
     uint32_t arrivals;
     int is_firm; /* nothing around the caller cuts the wait off */
 } weft__nap;
 
+/* To be called before the wait looks who is dead: each death from now on it is told of. */
 weft__nap weft__nap_of(weft__segment *segment, int64_t deadline);
 
-/* To be called before the last look at what is waited for: whatever happens to others from now on
- * ends the sleep. */
+/* To be called before the last look at what is waited for: whoever arrives from now on ends the
+ * sleep. */
 void weft__nap_begin(weft__nap *nap);
 
 /* Sleep while *word == expected. 0 woken, or for no reason; -EOWNERDEAD somebody has been proved

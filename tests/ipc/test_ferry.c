@@ -320,7 +320,6 @@ static int hold_for_ever(void *arg)
     (void)arg;
     CHECK(weft_shm_mutex_lock(&shared->mutex, WEFT_FOREVER) == 0);
     CHECK(weft_queue_push(one_way, &value, WEFT_POLL) == 0);
-    CHECK(weft_queue_pop(queues[0], &value, WEFT_POLL) == -EAGAIN);
     (void)count(&seen_by_all->ready);
     for (;;)
         (void)pause();
@@ -344,16 +343,11 @@ WEFT_VOID_TASK(lose_the_producer, int, unused)
     EXPECT(weft_queue_pop(one_way, &value, weft_in(LIVENESS_NS)) == -EOWNERDEAD);
 }
 
-/* Another fiber of this process could still push: whichever threads they run on. */
-static int wait_on(void)
-{
-    uint64_t value;
-    CHECK(weft_queue_pop(queues[0], &value, weft_in(300 * WEFT_MSEC)) == -ETIMEDOUT);
-    return 0;
-}
+static pid_t victim;
 
 static int outlive(void *arg)
 {
+    (void)arg;
     CHECK(reaches(&seen_by_all->ready, 1));
     weft_scope(scope)
     {
@@ -361,17 +355,9 @@ static int outlive(void *arg)
         CHECK(weft_go(&scope, lose_the_producer, 0) == 0);
         CHECK(reaches(&waiting, 2));
         (void)weft_sleep(weft_in(150 * WEFT_MSEC));
-        CHECK(kill(*(pid_t *)arg, SIGKILL) == 0);
+        CHECK(kill(victim, SIGKILL) == 0);
     }
-    return wait_on();
-}
-
-static pid_t victim;
-
-static int outlive_victim(void *arg)
-{
-    (void)arg;
-    return outlive(&victim);
+    return 0;
 }
 
 static void test_death(void **state)
@@ -379,9 +365,116 @@ static void test_death(void **state)
     (void)state;
     assert_non_null(one_way = new_queue(WEFT_QUEUE_ONE_TO_ONE));
     victim = start_child(hold_for_ever, NULL);
-    run(outlive_victim, 1);
+    run(outlive, 1);
     assert_int_equal(end_child(victim), -SIGKILL);
     weft_queue_detach(one_way);
+}
+
+/* ---- nobody left ----------------------------------------------------------------------------- */
+
+#define CROWD LESS_IF_SANITIZED(100u, 20u) /* of each kind */
+
+enum { TO_POP, TO_PUSH, FED_HERE, EMPTIED_HERE }; /* queues */
+
+static int be_everywhere(void *arg)
+{
+    uint64_t value = 1;
+    (void)arg;
+    for (size_t i = 0; i < QUEUES; i++) {
+        CHECK(weft_queue_push(queues[i], &value, WEFT_POLL) == 0);
+        CHECK(weft_queue_pop(queues[i], &value, WEFT_POLL) == 0);
+    }
+    CHECK(weft_pipe_send(messages, &value, sizeof value, WEFT_POLL) == 0);
+    CHECK(weft_pipe_receive(messages, &value, sizeof value, WEFT_POLL) == sizeof value);
+    (void)count(&seen_by_all->ready);
+    for (;;)
+        (void)pause();
+}
+
+WEFT_VOID_TASK(pop_in_vain, int, unused)
+{
+    uint64_t value;
+    (void)unused;
+    (void)count(&waiting);
+    EXPECT(weft_queue_pop(queues[TO_POP], &value, weft_in(LIVENESS_NS)) == -EOWNERDEAD);
+}
+
+WEFT_VOID_TASK(push_in_vain, uint64_t, value)
+{
+    (void)count(&waiting);
+    EXPECT(weft_queue_push(queues[TO_PUSH], &value, weft_in(LIVENESS_NS)) == -EOWNERDEAD);
+}
+
+WEFT_VOID_TASK(take_in_vain, int, unused)
+{
+    weft_item item;
+    (void)unused;
+    (void)count(&waiting);
+    EXPECT(weft_pipe_take(messages, &item, weft_in(LIVENESS_NS)) == -EOWNERDEAD);
+}
+
+/* Whoever of this process has been at the other end may come back, whichever threads run them. */
+WEFT_VOID_TASK(pop_in_hope, int, unused)
+{
+    uint64_t value;
+    (void)unused;
+    (void)count(&waiting);
+    EXPECT(weft_queue_pop(queues[FED_HERE], &value, weft_in(500 * WEFT_MSEC)) == -ETIMEDOUT);
+}
+
+WEFT_VOID_TASK(push_in_hope, uint64_t, value)
+{
+    (void)count(&waiting);
+    EXPECT(weft_queue_push(queues[EMPTIED_HERE], &value, weft_in(500 * WEFT_MSEC)) == -ETIMEDOUT);
+}
+
+WEFT_VOID_TASK(pass_one, weft_queue *, queue)
+{
+    uint64_t value = 1;
+    EXPECT(weft_queue_push(queue, &value, WEFT_POLL) == 0);
+    EXPECT(weft_queue_pop(queue, &value, WEFT_POLL) == 0);
+}
+
+static int fill(weft_queue *queue)
+{
+    uint64_t value = 1;
+    while (weft_queue_push(queue, &value, WEFT_POLL) == 0)
+        continue;
+    return 0;
+}
+
+static int be_left_alone(void *arg)
+{
+    (void)arg;
+    CHECK(reaches(&seen_by_all->ready, 1));
+    weft_scope(scope)
+    {
+        CHECK(weft_go(&scope, pass_one, queues[FED_HERE]) == 0);
+        CHECK(weft_go(&scope, pass_one, queues[EMPTIED_HERE]) == 0);
+    }
+    CHECK(fill(queues[TO_PUSH]) == 0 && fill(queues[EMPTIED_HERE]) == 0);
+    weft_scope(scope)
+    {
+        for (uint64_t i = 0; i < CROWD; i++) {
+            CHECK(weft_go(&scope, pop_in_vain, 0) == 0);
+            CHECK(weft_go(&scope, push_in_vain, i) == 0);
+            CHECK(weft_go(&scope, take_in_vain, 0) == 0);
+        }
+        CHECK(weft_go(&scope, pop_in_hope, 0) == 0);
+        CHECK(weft_go(&scope, push_in_hope, 0) == 0);
+        CHECK(reaches(&waiting, 3 * CROWD + 2));
+        (void)weft_sleep(weft_in(150 * WEFT_MSEC)); /* into their long naps */
+        CHECK(kill(victim, SIGKILL) == 0);
+    }
+    return 0;
+}
+
+static void test_left_alone(void **state)
+{
+    (void)state;
+    victim = start_child(be_everywhere, NULL);
+    run(be_left_alone, WORKERS);
+    assert_int_equal(end_child(victim), -SIGKILL);
 }
 
 /* ---- beside threads of others ---------------------------------------------------------------- */
@@ -724,6 +817,7 @@ int main(void)
         WITH_ALL(test_many_words),
         WITH_ALL(test_cut_off),
         WITH_ALL(test_death),
+        WITH_ALL(test_left_alone),
         WITH_ALL(test_a_wake_for_nobody_is_passed_on),
         WITH_ALL(test_coming_and_going),
         WITH_ALL(test_detach),

@@ -508,6 +508,31 @@ static int pop_and_die(void *arg)
     return 0;
 }
 
+/* The last other process was killed, but a thread of this one has pushed, and may once more. It is
+ * told when it waits itself. */
+static void *pop_for_a_while(void *arg)
+{
+    uint64_t value;
+    return weft_queue_pop(arg, &value, weft_in(300 * WEFT_MSEC)) == -ETIMEDOUT ? NULL : arg;
+}
+
+static void test_another_thread_may_push(void **state)
+{
+    weft_queue *queue = new_queue(&kinds[0]);
+    uint64_t value = 1;
+    pthread_t thread;
+    void *failed = queue;
+    (void)state;
+    assert_int_equal(end_child(start_child(pop_and_die, queue)), -SIGKILL);
+    assert_int_equal(weft_queue_push(queue, &value, WEFT_POLL), 0);
+    assert_int_equal(weft_queue_pop(queue, &value, WEFT_POLL), 0);
+    assert_int_equal(pthread_create(&thread, NULL, pop_for_a_while, queue), 0);
+    assert_int_equal(pthread_join(thread, &failed), 0);
+    assert_null(failed);
+    assert_int_equal(weft_queue_pop(queue, &value, WEFT_FOREVER), -EOWNERDEAD);
+    weft_queue_detach(queue);
+}
+
 /* A table of participants that is full of the dead has room again; full of the living, none. */
 static void test_participants(void **state)
 {
@@ -551,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_roles),
         cmocka_unit_test(test_redelivery),
         cmocka_unit_test(test_abandoned_reservation),
+        cmocka_unit_test(test_another_thread_may_push),
         cmocka_unit_test(test_participants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

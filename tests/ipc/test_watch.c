@@ -77,6 +77,14 @@ static int take(void *arg)
     return wait_for_the_end(weft_queue_take(queue, &item, WEFT_FOREVER));
 }
 
+static int pop_one(void *arg)
+{
+    uint64_t value = 0;
+    (void)arg;
+    int rc = weft_queue_pop(queue, &value, WEFT_POLL);
+    return wait_for_the_end(rc == -EAGAIN ? 0 : rc);
+}
+
 static int reserve_message(void *arg)
 {
     weft_item item;
@@ -124,6 +132,13 @@ static void *pop(void *arg)
     return NULL;
 }
 
+static void *push_more(void *arg)
+{
+    uint64_t value = 7;
+    *(int *)arg = weft_queue_push(queue, &value, WEFT_FOREVER);
+    return NULL;
+}
+
 static void *receive(void *arg)
 {
     uint64_t value = 0;
@@ -143,6 +158,15 @@ static int push(void)
 {
     uint64_t value = 7;
     return weft_queue_push(queue, &value, WEFT_FOREVER);
+}
+
+/* Until it is full. */
+static int fill(void)
+{
+    uint64_t value = 7;
+    while (weft_queue_push(queue, &value, WEFT_POLL) == 0)
+        continue;
+    return 0;
 }
 
 static int send_message(void)
@@ -291,6 +315,34 @@ static void test_crowd(void **state)
     weft_shm_detach(shm);
 }
 
+/* Nobody is left who could push, or pop: all who wait learn it. */
+static void leave_alone(const drama *scene)
+{
+    weft_queue_spec spec = {.elem_bytes = 8, .capacity = 4};
+    pthread_t sleepers[4];
+    int results[4];
+    assert_int_equal(weft_queue_create(&queue, NULL, &spec), 0);
+    assert_int_equal(scene->before(), 0);
+    pid_t victim = start_victim(scene);
+    for (int i = 0; i < 4; i++)
+        sleepers[i] = start_sleeper(scene, &results[i]);
+    assert_int_equal(kill_child(victim), -SIGKILL);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(sleepers[i], NULL), 0);
+        assert_int_equal(results[i], scene->result);
+    }
+    weft_queue_detach(queue);
+}
+
+static void test_alone(void **state)
+{
+    drama consumers = {nothing, pop_one, nothing, pop, -EOWNERDEAD};
+    drama producers = {fill, pop_one, fill, push_more, -EOWNERDEAD};
+    (void)state;
+    leave_alone(&consumers);
+    leave_alone(&producers);
+}
+
 /* Somebody who keeps items open and leaves is dead to the others, though his process lives. */
 static int leave_with_an_item(void *arg)
 {
@@ -391,8 +443,8 @@ int main(void)
         cmocka_unit_test(test_mutex),      cmocka_unit_test(test_barrier),
         cmocka_unit_test(test_condition),  cmocka_unit_test(test_queue),
         cmocka_unit_test(test_one_to_one), cmocka_unit_test(test_pipe),
-        cmocka_unit_test(test_crowd),      cmocka_unit_test(test_leaver),
-        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_crowd),      cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_leaver),     cmocka_unit_test(test_copy),
     };
     if (syscall(SYS_futex_waitv, NULL, 0, 0, NULL, 0) < 0 && errno == ENOSYS)
         return 77; /* only the ends of naps tell of deaths here */

@@ -20,8 +20,9 @@
  *    release: on the same item). Of a one-to-one queue, one thread at a time may push and one pop.
  *
  * Deadlines: WEFT_POLL answers -EAGAIN instead of waiting. A fiber that waits parks: it holds
- * neither a worker nor a thread, and what cuts off its scope cuts it off. That the last other
- * process was killed a fiber is told by a one-to-one queue only: other fibers may be at others. */
+ * neither a worker nor a thread, and what cuts off its scope cuts it off. All who wait are told
+ * -EOWNERDEAD when the last other process has been killed; but not if another thread of this
+ * process, or any of its fibers, has been at the other end: it may come back. */
 #ifndef WEFT_QUEUE_H
 #define WEFT_QUEUE_H
 

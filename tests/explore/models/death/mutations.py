@@ -84,6 +84,10 @@ CLASSICS = [
      """    nap->deaths = weft__load_acquire(&header->deaths);
     const weft__sleep sleeps[] = {
 """, ["nap.death"]),
+    ("deaths are counted anew before each nap", WATCH_C,
+     "    weft__watch(nap->segment);\n",
+     "    nap->deaths = weft__load_acquire(&nap->segment->header->deaths);\n"
+     "    weft__watch(nap->segment);\n", ["nap.alone"]),
     ("arrivals are counted after the last look", WATCH_C,
      """    const weft__sleep sleeps[] = {
 """,

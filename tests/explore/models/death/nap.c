@@ -4,6 +4,8 @@
  * If that does not: a deadlock. */
 #include "models/death/kernel.h"
 
+#include <errno.h>
+
 enum { SLEEPER, VICTIM, OTHER }; /* processes */
 
 static uint64_t holder;   /* a member, or 0 */
@@ -85,13 +87,38 @@ static void sleep_until_free(void)
     explore_check(!was_held || note == 1);
 }
 
-static void sleep_and_leave(void)
+/* As is_abandoned() in wait.c is asked: who else is there is looked at when a death has been told,
+ * and not before each sleep. */
+static void sleep_until_alone(void)
 {
-    sleep_until_free();
+    int why = -EOWNERDEAD;
+    weft__nap nap = weft__nap_of(kernel_segment(), WEFT_FOREVER);
+    weft__nap_lengthen(&nap);
+    while (why != -EOWNERDEAD || weft__members_others(kernel_segment()) > 0) {
+        weft__nap_begin(&nap);
+        uint32_t rung = weft__load_acquire(&bell);
+        why = weft__nap_sleep(&nap, &bell, rung);
+    }
+}
+
+static void leave(void)
+{
     if (weft__fetch_add_acq_rel(&sleepers, (uint32_t)-1) > 1)
         return;
     weft__watch_leave(kernel_segment());
     kernel_watches_no_more();
+}
+
+static void sleep_and_leave(void)
+{
+    sleep_until_free();
+    leave();
+}
+
+static void be_left_alone(void)
+{
+    sleep_until_alone();
+    leave();
 }
 
 /* ---- before the threads ---------------------------------------------------------------------- */
@@ -176,3 +203,15 @@ EXPLORE_MODEL(nap_two) = {.name = "nap.two",
                           .crashes = 1,
                           .ends = &kernel_ends,
                           .survivors = 3};
+
+/* Nobody is left to wait for: each of two learns it, whoever of them finds it out. */
+EXPLORE_MODEL(nap_alone) = {
+    .name = "nap.alone",
+    .prepare = prepare_two_sleepers,
+    .threads = {be_left_alone, be_left_alone, kernel_watcher, leave_without_giving_back},
+    .finish = kernel_finish,
+    .preemptions = 1,
+    .stale = 0,
+    .crashes = 1,
+    .ends = &kernel_ends,
+    .survivors = 3};
