@@ -27,6 +27,7 @@
 #include "watch.h"
 
 #include "block.h"
+#include "helper.h"
 #include "hooks.h"
 #include "owner.h"
 #include "sanitize.h"
@@ -36,14 +37,12 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #define NAP_NS_MIN WEFT_MSEC
 #define NAP_NS_MAX (100 * WEFT_MSEC)
 #define WATCHED_MAX 128u
-#define STACK_BYTES ((size_t)128 << 10)
 
 /* ---- naps ------------------------------------------------------------------------------------ */
 
@@ -187,24 +186,6 @@ static void call_thread(void)
     (void)!write(watch.call, &one, sizeof one);
 }
 
-static int create_thread(void)
-{
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    if (weft__fault() || pthread_attr_init(&attributes) != 0)
-        return -EAGAIN;
-    (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    (void)sigfillset(&all);
-    (void)sigdelset(&all, SIGBUS);                     /* a segment may be cut off: see shm.c */
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's threads' */
-    int rc = pthread_create(&watch.thread, &attributes, watch_for_ever, NULL);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    if (rc == 0)
-        (void)pthread_setname_np(watch.thread, "weft/watch");
-    return -rc;
-}
-
 /* Nonzero: it runs. With the door closed. */
 static int start_thread(void)
 {
@@ -214,7 +195,7 @@ static int start_thread(void)
     if (watch.call < 0)
         return 0;
     watch.is_ending = 0;
-    watch.is_running = create_thread() == 0;
+    watch.is_running = weft__helper_start(&watch.thread, "weft/watch", watch_for_ever, NULL) == 0;
     if (!watch.is_running)
         (void)close(watch.call);
     return watch.is_running;

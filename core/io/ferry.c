@@ -63,6 +63,7 @@
 #include "io/ferry.h"
 
 #include "debug/hang.h"
+#include "helper.h"
 #include "hooks.h"
 #include "sched/worker.h"
 #include "sync/waitq.h"
@@ -70,14 +71,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #ifndef WEFT__FERRY_SLOTS
 #define WEFT__FERRY_SLOTS (WEFT__SLEEPS_MANY - 1)
 #endif
-
-#define STACK_BYTES ((size_t)128 << 10)
 
 /* All of these belong to whoever holds the lock, but for what is said. */
 typedef struct ferry ferry;
@@ -403,25 +401,6 @@ static void *ferry_for_ever(void *arg)
     return NULL;
 }
 
-static int create_thread(ferry *self)
-{
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    if (weft__fault() || pthread_attr_init(&attributes) != 0)
-        return -EAGAIN;
-    (void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
-    (void)sigfillset(&all);
-    (void)sigdelset(&all, SIGBUS); /* a segment may be cut off */
-    (void)sigdelset(&all, SIGSEGV);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the program's threads' */
-    int rc = pthread_create(&self->thread, &attributes, ferry_for_ever, self);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    if (rc == 0)
-        (void)pthread_setname_np(self->thread, "weft/ferry");
-    return -rc;
-}
-
 static ferry *make_ferry(void)
 {
     ferry *self = weft__alloc(sizeof *self);
@@ -430,7 +409,7 @@ static ferry *make_ferry(void)
     memset(self, 0, sizeof *self);
     for (unsigned i = 0; i < WEFT__FERRY_SLOTS; i++)
         self->slots[i].ferry = self;
-    if (create_thread(self) == 0)
+    if (weft__helper_start(&self->thread, "weft/ferry", ferry_for_ever, self) == 0)
         return self;
     weft__free(self);
     return NULL;
