@@ -18,7 +18,8 @@
  * a kernel before 5.16. Time decides when to ask, never who is dead. The first nap of a wait is
  * always a plain one, so a short wait costs what it did.
  *
- * The thread begins with the first long sleep and ends when nobody is watched any more, at the
+ * The thread is a helper (base/helper.h): it wakes nobody but those who sleep for other processes.
+ * It begins with the first long sleep and ends when nobody is watched any more, at the
  * latest when the last segment is detached.
  *
  * Rejected: robust futexes as signs of life. They belong to a thread, of which none need live as
@@ -203,6 +204,7 @@ static int start_thread(void)
 
 static void stop_thread(void)
 {
+    weft__helper_to_end();
     (void)pthread_mutex_lock(&watch.lock);
     watch.is_ending = 1;
     (void)pthread_mutex_unlock(&watch.lock);

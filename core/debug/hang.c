@@ -7,11 +7,14 @@
  *
  *   - every worker of every runtime is asleep, no deadline is armed, and nothing lies in an
  *     injector or a deque;
- *   - every other thread of the process sleeps in a wait of weft's that has no deadline: as many
- *     threads as the kernel counts, no more;
+ *   - every other thread of the process sleeps in a wait of weft's that has no deadline, or is a
+ *     helper (base/helper.h): as many threads as the kernel counts, no more;
  *   - no fiber waits for something outside: a descriptor, a process, a thread that blocks for it,
  *     or something it does not tell;
  *   - no handler is installed for a signal that may come from outside.
+ *
+ * A helper is left out of account, awake or not: whomever it wakes waits for something outside, and
+ * says so; or is a thread that is not counted as resting.
  *
  * A thread that sleeps in pthread_join() or read() may still wake a fiber, so with such a thread
  * about nothing is claimed: a hang may go unreported, but nothing is reported that is not one.
@@ -33,6 +36,7 @@
 #include "debug/dump.h"
 #include "debug/holder.h"
 #include "debug/registry.h"
+#include "helper.h"
 #include "hooks.h"
 
 #include <fcntl.h>
@@ -75,8 +79,8 @@ void weft__hang_forked(void)
 
 /* What must not have changed between two looks. */
 typedef struct census {
-    uint64_t threads; /* that sleep until woken: workers and others */
-    uint64_t changes; /* announcements and rousals so far */
+    uint64_t threads; /* that sleep until woken, workers and others; and helpers */
+    uint64_t changes; /* announcements, rousals and ends of helpers so far */
 } census;
 
 static int is_at_rest(weft_runtime *runtime, census *seen)
@@ -109,8 +113,13 @@ static int take_census(census *seen)
     int all = 1;
     /* edge debug.rest (seq_cst): those who were woken are no longer counted */
     seen->changes = weft__load_seq_cst(&weft__hang_noted.rousals);
+    /* relaxed: the kernel, who is asked between two looks, makes and ends threads under the lock
+     * under which he counts them; so what he counts as gone is counted here in the second look */
+    seen->changes += weft__load_relaxed(&weft__helpers.ended);
     /* edge debug.rest (seq_cst): what each of them did before */
-    seen->threads = weft__load_seq_cst(&weft__hang_noted.rests) - seen->changes;
+    seen->threads = weft__load_seq_cst(&weft__hang_noted.rests);
+    /* relaxed: as above, and what is counted here he counts */
+    seen->threads += weft__load_relaxed(&weft__helpers.started) - seen->changes;
     weft_runtime *runtime = weft__registry_enter();
     for (; runtime != NULL && all; runtime = weft__registry_next(runtime))
         all = is_at_rest(runtime, seen);

@@ -46,8 +46,8 @@
  * `called` is not as listed. Then the kernel, which compares, does not put it to sleep; or it
  * sleeps already, and is woken.
  *
- * To the hang detector (hang.c) a ferry for which nobody waits is a thread that rests until it is
- * called: it wakes no fiber. Another one counts as awake; its fibers wait for something outside.
+ * A ferry is a helper (base/helper.h): whomever it wakes has waited for something outside, and says
+ * so, which is all that the detector of hangs has to know.
  *
  * Limits: a ring that is meant for one wakes all who wait in this process, one of which gets
  * something; the others wait again.
@@ -62,7 +62,6 @@
  *     it, and those left behind would have to arm it again. */
 #include "io/ferry.h"
 
-#include "debug/hang.h"
 #include "helper.h"
 #include "hooks.h"
 #include "sched/worker.h"
@@ -109,11 +108,9 @@ struct passenger {
 struct ferry {
     uint32_t called; /* counts; the kernel compares it */
     int is_away;     /* it sleeps, or is about to, and has not been called since */
-    int is_resting;  /* to the hang detector */
     int is_ending;
     unsigned slot_count;  /* in use */
     unsigned empty_count; /* of these */
-    unsigned place_count; /* taken in all of them */
     pthread_t thread;     /* constant */
     ferry *next;
     slot slots[WEFT__FERRY_SLOTS];
@@ -139,28 +136,12 @@ static void unlock_line(void)
 
 /* ---- calling a ferry ------------------------------------------------------------------------- */
 
-static void rouse(ferry *self)
-{
-    if (self->is_resting)
-        weft__thread_roused();
-    self->is_resting = 0;
-}
-
-static void rest_if_idle(ferry *self)
-{
-    if (!self->is_away || self->is_resting || self->place_count > 0)
-        return;
-    self->is_resting = 1;
-    weft__thread_rests();
-}
-
 /* Have it look at its slots again: what is to be woken after unlocking, or NULL. */
 static uint32_t *call(ferry *self)
 {
     if (!self->is_away)
         return NULL; /* it will look before it sleeps */
     self->is_away = 0;
-    rouse(self);
     /* relaxed: under the lock, and the kernel compares the newest */
     weft__store_relaxed(&self->called, self->called + 1);
     return &self->called;
@@ -233,7 +214,6 @@ static void take_place(place *self, slot *in)
     else
         in->ferry->empty_count--;
     in->first = self;
-    in->ferry->place_count++;
 }
 
 static void leave_place(const place *self)
@@ -243,15 +223,12 @@ static void leave_place(const place *self)
         self->next->link = self->link;
     if (self->in->first == NULL)
         self->in->ferry->empty_count++;
-    self->in->ferry->place_count--;
 }
 
 static void leave_places(passenger *self)
 {
-    for (unsigned i = 0; i < self->count; i++) {
+    for (unsigned i = 0; i < self->count; i++)
         leave_place(&self->places[i]);
-        rest_if_idle(self->places[i].in->ferry);
-    }
     self->is_aboard = 0;
 }
 
@@ -270,7 +247,6 @@ static int board(passenger *self, uint32_t **called)
         slot *in = find_slot(&self->sleeps[i]);
         take_place(&self->places[i], in != NULL ? in : new_slot(fresh, &self->sleeps[i]));
         self->places[i].passenger = self;
-        rouse(self->places[i].in->ferry); /* somebody waits for it from now on */
     }
     self->is_aboard = 1;
     if (missing > 0)
@@ -342,7 +318,6 @@ static int set_out(ferry *self, voyage *list)
     list->sleeps[list->count] = (weft__sleep){.word = &self->called, .expected = self->called};
     int is_ending = self->is_ending;
     self->is_away = !is_ending;
-    rest_if_idle(self);
     weft__store_relaxed(&line.rounds, line.rounds + 1); /* relaxed: as `called` */
     int is_awaited = line.forgetting > 0;
     unlock_line();
@@ -376,7 +351,6 @@ static void come_back(ferry *self, voyage *list, int hit)
     list->passed_count = 0;
     lock_line();
     self->is_away = 0;
-    rouse(self);
     for (unsigned i = 0; i < list->count; i++) {
         slot *one = list->slots[i];
         /* relaxed: whoever is woken looks himself; what is seen too late the kernel compares */
@@ -491,6 +465,7 @@ void weft__ferry_open(void)
 
 static void end_ferry(ferry *self)
 {
+    weft__helper_to_end();
     lock_line();
     self->is_ending = 1;
     uint32_t *called = call(self);

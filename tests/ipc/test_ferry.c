@@ -739,20 +739,21 @@ static void test_faults(void **state)
 
 static weft_event never = WEFT_EVENT_INIT;
 
-/* A ferry that has nobody to sleep for does not hide that nothing will ever happen again. */
+/* A ferry that has nobody to sleep for, and, after a long wait, the thread that watches others,
+ * which live, do not hide that nothing will ever happen again. */
 static int wait_and_hang(void *arg)
 {
     uint64_t value;
-    (void)arg;
-    CHECK(weft_queue_pop(queues[3], &value, weft_in(WEFT_MSEC / 2)) == -ETIMEDOUT);
+    const int64_t *patience_ns = arg;
+    CHECK(weft_queue_pop(queues[3], &value, weft_in(*patience_ns)) == -ETIMEDOUT);
+    CHECK(thread_count() >= 3 + (*patience_ns > WEFT_MSEC));
     return weft_event_wait(&never, WEFT_FOREVER);
 }
 
 static int hang_in_child(void *arg)
 {
     weft_config config = {.workers = 1, .hang = WEFT_HANG_EXIT};
-    (void)arg;
-    return weft_run(wait_and_hang, NULL, &config);
+    return weft_run(wait_and_hang, arg, &config);
 }
 
 static void test_hang_is_reported(void **state)
@@ -761,51 +762,77 @@ static void test_hang_is_reported(void **state)
 #ifdef WEFT__TSAN
     skip(); /* it has a thread of its own, which might do something */
 #endif
-    child_end end = in_child(hang_in_child, NULL);
-    assert_true(WIFEXITED(end.status));
-    assert_int_equal(WEXITSTATUS(end.status), WEFT_EXIT_HANG);
+    for (int64_t patience_ns = WEFT_MSEC / 2; patience_ns < WEFT_SEC; patience_ns *= 40) {
+        child_end end = in_child(hang_in_child, &patience_ns);
+        assert_true(WIFEXITED(end.status));
+        assert_int_equal(WEXITSTATUS(end.status), WEFT_EXIT_HANG);
+    }
 }
 
 static weft_event popped;
 
-WEFT_VOID_TASK(pop_and_set, int, unused)
+/* Answers with what the pop says. */
+static void *pop_and_set(void *arg)
 {
     uint64_t value;
-    (void)unused;
-    EXPECT(weft_queue_pop(queues[3], &value, weft_in(LIVENESS_NS)) == 0);
+    *(int *)arg = weft_queue_pop(queues[3], &value, WEFT_FOREVER);
     weft_event_set(&popped);
+    return NULL;
 }
 
-static int wait_beside(void *arg)
+WEFT_VOID_TASK(pop_and_set_here, int *, result)
 {
-    (void)arg;
+    (void)pop_and_set(result);
+}
+
+static int wait_beside_a_fiber(void *arg)
+{
     weft_scope(scope)
     {
-        CHECK(weft_go(&scope, pop_and_set, 0) == 0);
+        CHECK(weft_go(&scope, pop_and_set_here, arg) == 0);
         weft__store_release(&seen_by_all->go, 1);
         CHECK(weft_event_wait(&popped, WEFT_FOREVER) == 0);
     }
     return 0;
 }
 
-static int give_late(void *arg)
+static int wait_beside_a_thread(void *arg)
 {
-    uint64_t value = 0;
-    (void)arg;
-    CHECK(await_go() == 0);
-    (void)usleep(700000); /* several times as long as a suspicion waits */
-    return weft_queue_push(queues[3], &value, WEFT_POLL);
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, pop_and_set, arg) == 0);
+    weft__store_release(&seen_by_all->go, 1);
+    CHECK(weft_event_wait(&popped, WEFT_FOREVER) == 0);
+    return pthread_join(thread, NULL);
 }
 
+/* Another process, which is there, and does something much later than a suspicion waits. */
+static int act_late(void *arg)
+{
+    uint64_t value = 0;
+    const int *is_death = arg;
+    CHECK(weft_queue_pop(queues[3], &value, WEFT_POLL) == -EAGAIN);
+    (void)count(&seen_by_all->ready);
+    CHECK(await_go() == 0);
+    (void)usleep(700000);
+    return *is_death ? kill(getpid(), SIGKILL) : weft_queue_push(queues[3], &value, WEFT_POLL);
+}
+
+/* Somebody waits for news from another process, which may be its death. */
 static void test_wait_is_no_hang(void **state)
 {
+    int (*const waits[])(void *) = {wait_beside_a_fiber, wait_beside_a_thread};
     weft_config config = {.workers = WORKERS, .hang = WEFT_HANG_EXIT};
     (void)state;
-    popped = (weft_event)WEFT_EVENT_INIT;
-    pid_t child = start_child(give_late, NULL);
-    assert_int_equal(weft_run(wait_beside, NULL, &config), 0);
-    assert_int_equal(wrong, 0);
-    assert_int_equal(end_child(child), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        int is_death = i > 1, result = 1;
+        seen_by_all->go = 0;
+        popped = (weft_event)WEFT_EVENT_INIT;
+        pid_t child = start_child(act_late, &is_death);
+        assert_true(wait_until_at_least(&seen_by_all->ready, i + 1));
+        assert_int_equal(weft_run(waits[i % 2], &result, &config), 0);
+        assert_int_equal(result, is_death ? -EOWNERDEAD : 0);
+        assert_int_equal(end_child(child), is_death ? -SIGKILL : 0);
+    }
 }
 
 #define WITH_ALL(test) cmocka_unit_test_setup_teardown(test, make_all, free_all)

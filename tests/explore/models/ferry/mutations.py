@@ -52,8 +52,8 @@ CLASSICS = [
      "        (void)seen;\n        lock_line();\n        line.forgetting--;\n        break;\n",
      ["ferry.detach"]),
     ("a place is left in the first slot only", FERRY_C,
-     "    for (unsigned i = 0; i < self->count; i++) {\n        leave_place(&self->places[i]);\n",
-     "    for (unsigned i = 0; i < 1; i++) {\n        leave_place(&self->places[i]);\n",
+     "    for (unsigned i = 0; i < self->count; i++)\n        leave_place(&self->places[i]);\n",
+     "    for (unsigned i = 0; i < 1; i++)\n        leave_place(&self->places[i]);\n",
      ["ferry.both"]),
     ("a ferry that is to end is not called", FERRY_C,
      "    uint32_t *called = call(self);\n    unlock_line();\n"

@@ -142,6 +142,65 @@ EXPLORE_MODEL(hang_heir) = {.name = "hang.heir",
                             .preemptions = 2,
                             .stale = 1};
 
+/* ---- no false alarm: helpers ----------------------------------------------------------------- */
+
+static void prepare_helper(void)
+{
+    prepare_birth();
+    helper_begins();
+}
+
+/* A thread that is not counted has a helper end, and starts another. */
+static void changer(void)
+{
+    helper_ends();
+    helper_begins();
+    post(TO_FIBER);
+    thread_ends();
+}
+
+EXPLORE_MODEL(hang_helpers) = {.name = "hang.helpers",
+                               .prepare = prepare_helper,
+                               .threads = {worker, changer},
+                               .finish = world_finish,
+                               .preemptions = 4,
+                               .stale = 2};
+
+/* A helper has news for a fiber, which has some for another. */
+static void other_is_over(void)
+{
+    fiber_ends(1);
+    end();
+}
+
+static void fiber_passes_on(void)
+{
+    post(TO_OTHER);
+    fiber_ends(0);
+}
+
+static void prepare_news(void)
+{
+    world_prepare(1, 0, 0);
+    helper_begins();
+    fiber_begins(0, &workers_runtime, WEFT_REASON_PROCESS);
+    fiber_awaits(0, TO_FIBER, fiber_passes_on);
+    fiber_begins(1, &workers_runtime, WEFT_REASON_EVENT);
+    fiber_awaits(1, TO_OTHER, other_is_over);
+}
+
+static void helper(void)
+{
+    post(TO_FIBER);
+}
+
+EXPLORE_MODEL(hang_news) = {.name = "hang.news",
+                            .prepare = prepare_news,
+                            .threads = {worker, helper},
+                            .finish = world_finish,
+                            .preemptions = 3,
+                            .stale = 2};
+
 /* ---- no false alarm: two runtimes ------------------------------------------------------------ */
 
 /* Their fibers send each other letters, and the worker of who has sent one falls asleep. */
@@ -433,13 +492,15 @@ EXPLORE_MODEL(hang_passing_last) = {.name = "hang.passing-last",
 
 /* ---- no false alarm: a forked child ---------------------------------------------------------- */
 
-/* A thread of the parent rests, and its workers are awake, for all that the child knows. */
+/* A thread of the parent rests, it has a helper, and its workers are awake, for all that the child
+ * knows. */
 static void prepare_parent(unsigned threads)
 {
     world_prepare(1, 1, threads);
+    helper_begins();
     weft__thread_rests();
     weft__hang_noted.is_told = 1;
-    world_forks();
+    world_forks(1);
     fiber_begins(0, &workers_runtime, WEFT_REASON_EVENT);
     fiber_awaits(0, TO_FIBER, fiber_is_over);
 }
@@ -512,6 +573,21 @@ EXPLORE_MODEL(hang_told) = {.name = "hang.told",
                             .hangs = &told,
                             .preemptions = 2,
                             .stale = 1};
+/* Beside helpers, that have nobody to wake. */
+static void prepare_told_beside_helper(void)
+{
+    prepare_told();
+    helper_begins();
+}
+
+EXPLORE_MODEL(hang_told_helper) = {.name = "hang.told-helper",
+                                   .prepare = prepare_told_beside_helper,
+                                   .threads = {worker},
+                                   .argument = 1,
+                                   .finish = world_finish,
+                                   .hangs = &told,
+                                   .preemptions = 3,
+                                   .stale = 2};
 EXPLORE_MODEL(hang_told_three) = {.name = "hang.told-three",
                                   .prepare = prepare_told,
                                   .threads = {worker, worker, worker},

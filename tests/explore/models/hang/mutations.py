@@ -88,7 +88,37 @@ CLASSICS = [
      "    for (; runtime != NULL && all; runtime = weft__registry_next(runtime))\n"
      "        all = is_at_rest(runtime, seen);\n",
      "    if (runtime != NULL)\n        all = is_at_rest(runtime, seen);\n", ["hang.told-other"]),
+    ("a helper is taken for a thread that is awake", "core/debug/hang.c",
+     "    seen->threads += weft__load_relaxed(&weft__helpers.started) - seen->changes;\n",
+     "    seen->threads -= seen->changes;\n", ["hang.told-helper"]),
+    ("who waits for another process is not minded", "core/debug/hang.c",
+     "    case WEFT_REASON_PROCESS:\n", "", ["hang.news"]),
+    ("a helper counts before it is there", "base/helper.c",
+     """    int rc = create(thread, &attributes, body, arg);
+    (void)pthread_attr_destroy(&attributes);
+    if (rc != 0)
+        return rc;
+    (void)pthread_setname_np(*thread, name);
+    /* relaxed: when it is there. Whoever sees this asks the kernel next, which counts it by now */
+    weft__fetch_add_relaxed(&weft__helpers.started, 1);
+    return 0;
+""",
+     """    weft__fetch_add_relaxed(&weft__helpers.started, 1);
+    int rc = create(thread, &attributes, body, arg);
+    (void)pthread_attr_destroy(&attributes);
+    (void)name;
+    return rc;
+""", ["hang.helpers"]),
+    ("a helper that has ended counts", "base/helper.c",
+     "    weft__fetch_add_relaxed(&weft__helpers.ended, 1);\n", "", ["hang.helpers"]),
+    ("a child counts its parent's helpers", "base/helper.c",
+     "    weft__store_relaxed(&weft__helpers.started, (uint64_t)0);\n", "", ["hang.child"]),
     # ---- two looks ----
+    ("ends of helpers are no changes", "core/debug/hang.c",
+     "    seen->threads += weft__load_relaxed(&weft__helpers.started) - seen->changes;\n",
+     "    uint64_t ended = weft__load_relaxed(&weft__helpers.ended);\n"
+     "    seen->threads += weft__load_relaxed(&weft__helpers.started) - seen->changes;\n"
+     "    seen->changes -= ended;\n", ["hang.helpers"]),
     ("one look is enough", "core/debug/hang.c",
      """    return take_census(&after) && after.threads == before.threads &&
            after.changes == before.changes;

@@ -6,6 +6,7 @@
 #include "debug/dump.h"
 #include "debug/hang.h"
 #include "debug/registry.h"
+#include "helper.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -52,6 +53,7 @@ void world_prepare(unsigned count, unsigned other, unsigned threads)
     told = is_made = 0;
     thread_count = count + other + threads;
     fork_count = 0;
+    memset(&weft__helpers, 0, sizeof weft__helpers);
     weft__hang_patience_ns = 1;
     weft__registry_forked();
     prepare_runtime(&workers_runtime);
@@ -214,6 +216,29 @@ void thread_ends(void)
     weft__fetch_add_acq_rel(&thread_count, (uint32_t)-1);
 }
 
+void helper_begins(void)
+{
+    pthread_t thread;
+    explore_check(weft__helper_start(&thread, "", NULL, NULL) == 0);
+}
+
+void helper_ends(void)
+{
+    weft__helper_to_end();
+    thread_ends();
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*body)(void *arg),
+                   void *arg)
+{
+    (void)attributes;
+    (void)body;
+    (void)arg;
+    *thread = 1;
+    weft__fetch_add_acq_rel(&thread_count, 1);
+    return 0;
+}
+
 int open(const char *path, int flags, ...)
 {
     (void)flags;
@@ -237,14 +262,15 @@ int close(int fd)
 
 /* ---- a fork ---------------------------------------------------------------------------------- */
 
-void world_forks(void)
+void world_forks(unsigned helpers)
 {
     for (unsigned i = 0; i < workers_other.worker_count; i++)
         workers_other.workers[i].lane.worker_ = NULL; /* its thread is a plain one, if any */
-    thread_count -= workers_other.worker_count;
+    thread_count -= workers_other.worker_count + helpers;
     workers_runtime.fork_count = ++fork_count;
     weft__registry_forked();
     weft__hang_forked();
+    weft__helpers_forked();
 }
 
 uint64_t weft__fork_count(void)

@@ -52,7 +52,11 @@ void thread_makes(void);
 void thread_begins(void);
 void thread_ends(void);
 
-/* A fork: the second runtime is the parent's. */
-void world_forks(void);
+/* One more helper; one less. From any thread. */
+void helper_begins(void);
+void helper_ends(void);
+
+/* A fork: the second runtime is the parent's, as are so many helpers. */
+void world_forks(unsigned helpers);
 
 #endif
