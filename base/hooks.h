@@ -15,6 +15,8 @@
 
 #include <errno.h>
 
+#define WEFT__PAUSES 64
+
 /* Tell the processor that this is a waiting loop. */
 WEFT__INLINE void weft__relax(void)
 {
@@ -25,6 +27,16 @@ WEFT__INLINE void weft__relax(void)
 #else
     __asm__ volatile("" ::: "memory");
 #endif
+}
+
+/* Wait for somebody who needs a few instructions more: to be called while he does, the round-th
+ * time from 0. He may have lost his processor; then ours may be the one he needs. */
+WEFT__INLINE void weft__pause(unsigned round)
+{
+    if (round < WEFT__PAUSES)
+        weft__relax();
+    else
+        weft__give_way(round - WEFT__PAUSES);
 }
 
 /* A place between two writes to shared memory at which a checker may stop a thread for ever. */

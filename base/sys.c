@@ -8,10 +8,14 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#define YIELDS 100
+#define GIVE_WAY_NS 50000
 
 static struct timespec time_of(int64_t time_ns)
 {
@@ -118,6 +122,15 @@ int weft__futex_wake_shared(const uint32_t *word, int count)
 {
     long rc = syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
     return rc < 0 ? 0 : (int)rc; /* as above */
+}
+
+void weft__give_way(unsigned round)
+{
+    struct timespec moment = {.tv_nsec = GIVE_WAY_NS};
+    if (round < YIELDS)
+        (void)sched_yield();
+    else
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL); /* it leaves errno alone */
 }
 
 int weft__membarrier_register(void)

@@ -41,6 +41,11 @@ int weft__futex_can_wait_many(void);
 int weft__wait_readable(int fd, int64_t deadline_ns);
 int weft__wait_writable(int fd, int64_t deadline_ns);
 
+/* Give the processor away for a moment, again and again, the round-th time from 0: at first to
+ * threads of the same priority, then to all, by a sleep: one of real-time priority that yields is
+ * back at once. */
+void weft__give_way(unsigned round);
+
 /* Make weft__membarrier() usable in this process: 0 or -ENOSYS, -EPERM ... Idempotent. */
 int weft__membarrier_register(void);
 

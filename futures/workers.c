@@ -367,8 +367,9 @@ static void wait_for_all(weft__tenant *tenant)
         while (weft_future_result(self->ended, NULL, WEFT_FOREVER) != 0)
             (void)sched_yield(); /* no memory: there is nothing better to do */
     }
-    while (weft__tally_is_entered(&self->tally)) /* at most a wake-up from their last touch */
-        (void)sched_yield();
+    /* at most a wake-up from their last touch */
+    for (unsigned round = 0; weft__tally_is_entered(&self->tally); round++)
+        weft__pause(round);
 }
 
 static void free_pool(weft__tenant *tenant)

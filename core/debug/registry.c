@@ -9,11 +9,11 @@
 #include "debug/registry.h"
 
 #include "debug/dump.h"
+#include "hooks.h"
 
 #include <weft/atomic.h>
 
 #include <pthread.h>
-#include <sched.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* adding and removing */
 static weft_runtime *first;
@@ -39,8 +39,9 @@ void weft__registry_remove(weft_runtime *runtime)
         /* edge debug.list (seq_cst): unlink, then look who looks */
         weft__store_seq_cst(link, runtime->next_runtime);
     (void)pthread_mutex_unlock(&lock);
-    while (weft__load_seq_cst(&lookers) > 0) /* edge debug.list (seq_cst) */
-        (void)sched_yield();
+    /* edge debug.list (seq_cst): whoever has counted itself in by now */
+    for (unsigned round = 0; weft__load_seq_cst(&lookers) > 0; round++)
+        weft__pause(round);
 }
 
 static weft_runtime *of_this_process(weft_runtime *runtime)

@@ -14,11 +14,9 @@
 #include "fiber/local.h"
 #include "hooks.h"
 
-#include <sched.h>
 #include <time.h>
 
 #define CACHE_MAX 64
-#define LEFT_ROUNDS 64
 #define FIBER_PATIENCE_NS (10 * WEFT_SEC)
 
 const weft_task_type weft__fiber_type = {.run = NULL, .name = "fiber", .file = __FILE__};
@@ -109,11 +107,8 @@ static weft__fiber *fiber_for_parking(weft__worker *worker)
 static weft__fiber *when_left(weft__fiber *fiber)
 {
     /* edge wait.left (acquire): whoever made the commit is through with the fiber's frame */
-    for (unsigned round = 1; WEFT__UNLIKELY(weft__load_acquire(&fiber->committing)); round++) {
-        weft__relax();
-        if (round % LEFT_ROUNDS == 0)
-            (void)sched_yield(); /* he may have lost his processor */
-    }
+    for (unsigned round = 0; WEFT__UNLIKELY(weft__load_acquire(&fiber->committing)); round++)
+        weft__pause(round);
     return fiber;
 }
 

@@ -28,7 +28,6 @@
 #include "sched/topology.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 _Static_assert(sizeof(weft__link) <= sizeof(weft_task), "a task can lie in the injector");
@@ -161,8 +160,8 @@ static void stop_threads(weft_runtime *runtime)
         weft__runtime_wake_all(runtime);
     weft__threads_join(runtime);
     /* edge runtime.wakers (acquire): their last access; they are at most a wake-up from done. */
-    while (weft__load_acquire(&runtime->wakers) > 0)
-        (void)sched_yield();
+    for (unsigned round = 0; weft__load_acquire(&runtime->wakers) > 0; round++)
+        weft__pause(round);
     weft__ferry_close();
 }
 

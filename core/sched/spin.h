@@ -11,10 +11,6 @@
 
 #include "hooks.h"
 
-#include <sched.h>
-
-#define WEFT__SPIN_ROUNDS 64
-
 /* Nonzero: taken. */
 WEFT__INLINE int weft__spin_try(uint32_t *lock)
 {
@@ -25,11 +21,8 @@ WEFT__INLINE int weft__spin_try(uint32_t *lock)
 
 WEFT__INLINE void weft__spin_lock(uint32_t *lock)
 {
-    for (unsigned round = 1; !weft__spin_try(lock); round++) {
-        weft__relax();
-        if (round % WEFT__SPIN_ROUNDS == 0)
-            (void)sched_yield(); /* the holder may have lost its processor */
-    }
+    for (unsigned round = 0; !weft__spin_try(lock); round++)
+        weft__pause(round);
 }
 
 WEFT__INLINE void weft__spin_unlock(uint32_t *lock)

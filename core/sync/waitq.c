@@ -2,26 +2,11 @@
 /* waitq.c — see waitq.h. */
 #include "sync/waitq.h"
 
-#include <sched.h>
-#include <time.h>
-
-/* Who holds BUSY holds it for some nanoseconds, unless the kernel takes his processor away: then
- * ours may be the one he needs. A thread of real-time priority must even sleep to let him have
- * it. */
-#define SPINS 100
-#define YIELDS 100
-
 void weft__waitq_pause(const weft__waitq *queue)
 {
     /* relaxed: whoever takes the lock looks again */
-    for (unsigned round = 0; weft__load_relaxed(&queue->word_) & WEFT__BUSY; round++) {
-        if (round < SPINS)
-            weft__relax();
-        else if (round < SPINS + YIELDS)
-            (void)sched_yield();
-        else
-            (void)nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-    }
+    for (unsigned round = 0; weft__load_relaxed(&queue->word_) & WEFT__BUSY; round++)
+        weft__pause(round);
 }
 
 /* ---- under BUSY ------------------------------------------------------------------------------ */

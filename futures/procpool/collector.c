@@ -14,7 +14,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -145,8 +144,8 @@ size_t weft__procpool_collect(weft_procpool *pool)
 static size_t collect_surely(weft_procpool *pool, uint32_t number)
 {
     batch taken;
-    while (!begin_to_collect(pool))
-        (void)sched_yield(); /* it is held for a moment, unless its holder was preempted */
+    for (unsigned round = 0; !begin_to_collect(pool); round++)
+        weft__pause(round);
     take(pool, number, &taken);
     stop_to_collect(pool);
     size_t count = taken.count;

@@ -11,6 +11,7 @@
 #include "explore.h"
 
 #define weft__relax() explore_yield()
+#define weft__pause(round) ((void)(round), explore_yield())
 #define WEFT_CRASH_POINT(n) explore_crash_point(n)
 #define weft__hook_alloc(bytes) explore_hook_alloc(bytes)
 #define weft__hook_free(memory) explore_free(memory)

@@ -11,7 +11,6 @@
 #include "state.h"
 
 #include <errno.h>
-#include <time.h>
 
 /* As in struct weft_future, the state comes first: case.c takes a cell for one. */
 typedef struct cell {
@@ -417,14 +416,6 @@ void weft__future_run_calls(void)
 int weft_future_done(const weft_future *future)
 {
     return (weft__state_look(&future->state) & WEFT__ENDED) != 0;
-}
-
-/* The C library's, which waitq.c calls: the explorer decides who runs. */
-int nanosleep(const struct timespec *time, struct timespec *left)
-{
-    (void)time;
-    (void)left;
-    return 0;
 }
 
 static weft_case case_of(cell *self)

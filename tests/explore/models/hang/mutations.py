@@ -171,12 +171,12 @@ CLASSICS = [
      "    (void)no;\n", TOLD),
     # ---- the list of runtimes ----
     ("a runtime is freed while it is looked at", "core/debug/registry.c",
-     "    while (weft__load_seq_cst(&lookers) > 0) /* edge debug.list (seq_cst) */\n"
-     "        (void)sched_yield();\n", "", ["hang.passing"]),
+     "    for (unsigned round = 0; weft__load_seq_cst(&lookers) > 0; round++)\n"
+     "        weft__pause(round);\n", "", ["hang.passing"]),
     ("who removes a runtime looks who looks before", "core/debug/registry.c",
      "    weft_runtime **link = &first;\n",
      "    weft_runtime **link = &first;\n"
-     "    while (weft__load_seq_cst(&lookers) > 0)\n        (void)sched_yield();\n    if (1) {\n"
+     "    while (weft__load_seq_cst(&lookers) > 0)\n        weft__relax();\n    if (1) {\n"
      "        while (*link != NULL && *link != runtime)\n"
      "            link = &(*link)->next_runtime;\n        if (*link == runtime)\n"
      "            weft__store_seq_cst(link, runtime->next_runtime);\n        return;\n    }\n",

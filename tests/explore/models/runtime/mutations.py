@@ -35,7 +35,8 @@ CLASSICS = [
     ("a runtime is freed while its threads run", "core/sched/thread.c",
      "        int rc = pthread_join(thread->id, NULL);\n", "        int rc = 0;\n", STOP),
     ("a runtime does not wait for foreign wakers", "core/sched/runtime.c",
-     "    while (weft__load_acquire(&runtime->wakers) > 0)\n        (void)sched_yield();\n", "",
+     "    for (unsigned round = 0; weft__load_acquire(&runtime->wakers) > 0; round++)\n"
+     "        weft__pause(round);\n", "",
      STOP),
     ("a runtime in use is destroyed", "core/sched/runtime.c",
      "    if (weft__load_acquire(&runtime->runs) > 0) "

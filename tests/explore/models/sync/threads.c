@@ -5,9 +5,6 @@
 #include "hooks.h"
 #include "sched/worker.h"
 
-#include <sched.h>
-#include <time.h>
-
 static int64_t tick;
 static int64_t clocks[EXPLORE_THREADS_MAX + 1];
 
@@ -65,18 +62,4 @@ void weft__wake(weft__waiter *waiter)
     explore_check(waiter->fiber == NULL);
     weft__store_release(woken, 1);
     weft__hook_park_wake(woken, 1);
-}
-
-/* The C library's, which waitq.c calls for want of anything better: the explorer decides who
- * runs. */
-int sched_yield(void)
-{
-    return 0;
-}
-
-int nanosleep(const struct timespec *time, struct timespec *left)
-{
-    (void)time;
-    (void)left;
-    return 0;
 }
