@@ -212,8 +212,11 @@ WEFT_TASK_DECLARE(int, weft_call_fn, weft_fn *, fn, void *, arg);
  * If `f` fails or is cancelled, so does the new future, with the same error; the task does not run.
  * `f` stays the caller's: awaiting or releasing it early is fine.
  *
+ * If a pool's queue is full then, whoever finishes `f` waits for room, as in weft_submit(), and
+ * what cuts off its scope cuts that off; if `f` has finished already, the caller does.
+ *
  * Returns         a `name_future`; yours to await or release
- * Context         any
+ * Context         any; parks only when `f` has finished and a pool's queue is full
  * Order           the task of `f` happens-before the continuation
  * Progress        lock-free, apart from memory allocation
  */
