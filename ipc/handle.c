@@ -31,6 +31,8 @@ static int take_over(weft_pipe **pipe, weft__segment *segment)
     queue->segment = segment;
     queue->elem_bytes = (size_t)segment->geometry.elem_bytes;
     queue->is_spsc = segment->geometry.kind == WEFT__SHM_SPSC;
+    segment->permits[0] = &queue->push.side.limit;
+    segment->permits[1] = &queue->pop.side.limit;
     queue->spin_ns[0] = SPIN_NS_FIRST;
     queue->spin_ns[1] = SPIN_NS_FIRST;
     *pipe = made;

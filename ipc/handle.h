@@ -16,6 +16,7 @@
 typedef struct weft__part {
     weft__spsc_side side;
     uint64_t member;  /* this process when it took the part; 0: it has not */
+    uint64_t kept;    /* the limit, while an item is open */
     uint32_t is_open; /* an item is reserved, or taken */
 } weft__part;
 

@@ -438,6 +438,9 @@ static void after_fork_child(void)
         segment->member = 0;
         segment->is_ours = 0;
         segment->watched = 0;
+        for (int i = 0; i < 2; i++)
+            if (segment->permits[i] != NULL)
+                *segment->permits[i] = 0;
         memset(segment->threads, 0, sizeof segment->threads);
         memset(segment->callers, 0, sizeof segment->callers);
         memset(segment->idle_seats, 0, sizeof segment->idle_seats);

@@ -57,8 +57,9 @@ typedef struct weft__segment {
     int64_t looked_at;          /* when the others' lives were last looked at */
     struct weft__segment *next; /* in the list of all; under the lock */
     int fd;
-    uint32_t watched; /* the header's arrivals when all others were being watched */
-    char name[256];   /* "" if it has none */
+    uint32_t watched;     /* the header's arrivals when all others were being watched */
+    uint64_t *permits[2]; /* what a one-to-one queue's handle may do without a look; 0 in a copy */
+    char name[256];       /* "" if it has none */
 } weft__segment;
 
 /* What a segment is to be; zero means what its maker chose, or the default. */

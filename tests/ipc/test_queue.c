@@ -200,6 +200,33 @@ static void test_items_out_of_order(void **state)
     weft_queue_detach(queue);
 }
 
+/* One-to-one: while an item is open its side does nothing else, and then goes on where it was. */
+static void test_open_item_of_one_to_one(void **state)
+{
+    weft_queue *queue = new_queue(&kinds[1]);
+    weft_item in, out;
+    uint64_t value = 1, got = 0;
+    (void)state;
+    assert_int_equal(weft_queue_push(queue, &value, WEFT_POLL), 0);
+    assert_int_equal(weft_queue_push(queue, &value, WEFT_POLL), 0);
+    assert_int_equal(weft_queue_reserve(queue, &in, WEFT_POLL), 0);
+    assert_int_equal(weft_queue_push(queue, &value, WEFT_POLL), -EBUSY);
+    assert_int_equal(weft_queue_pop(queue, &got, WEFT_POLL), 0);
+    assert_int_equal(weft_queue_take(queue, &out, WEFT_POLL), 0);
+    assert_int_equal(weft_queue_pop(queue, &got, WEFT_POLL), -EBUSY);
+    *(uint64_t *)in.data = 2;
+    assert_int_equal(weft_queue_commit(queue, &in), 0);
+    assert_int_equal(weft_queue_release(queue, &out), 0);
+    value = 3;
+    assert_int_equal(weft_queue_push(queue, &value, WEFT_POLL), 0);
+    for (uint64_t i = 2; i <= 3; i++) {
+        assert_int_equal(weft_queue_pop(queue, &got, WEFT_POLL), 0);
+        assert_true(got == i);
+    }
+    assert_int_equal(weft_queue_pop(queue, &got, WEFT_POLL), -EAGAIN);
+    weft_queue_detach(queue);
+}
+
 static void *work_off(void *arg)
 {
     weft_item item;
@@ -566,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_wakes),
         cmocka_unit_test(test_items),
         cmocka_unit_test(test_items_out_of_order),
+        cmocka_unit_test(test_open_item_of_one_to_one),
         cmocka_unit_test(test_join_waits),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_bad_specs),

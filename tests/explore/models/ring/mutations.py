@@ -13,8 +13,15 @@ CLASSICS = [
      "    if (side->seen != (WEFT__POSITION(side->next + 1) | WEFT__ECHO) || ",
      "    if (", ["spsc"]),
     ("all echoes have one place", SPSC_H,
-     "    uint64_t *echo = ring->control->echo[side->next & 1];\n",
-     "    uint64_t *echo = ring->control->echo[0];\n", ["spsc"]),
+     "&control->echo[next & 1][i]", "&control->echo[0][i]", ["spsc"]),
+    ("a look allows one element more than there is room for", SPSC_H,
+     "weft__spsc_permit(side, ring->mask + 1 - used);",
+     "weft__spsc_permit(side, ring->mask + 2 - used);", ["spsc"]),
+    ("a look allows one element more than there are", SPSC_H,
+     "weft__spsc_permit(side, ready);", "weft__spsc_permit(side, ready + 1);", ["spsc"]),
+    ("an heir is allowed what its predecessor was", SPSC_H,
+     """    side->limit = side->next;
+    int64_t room""", """    int64_t room""", ["spsc"]),
     ("tail tells of an element before it is echoed", SPSC_H,
      """    memcpy(words, elem, bytes);
     for (size_t i = 0; 8 * i < bytes; i++) {

@@ -8,9 +8,9 @@ static weft__spsc_side push_side, pop_side;
 static void prepare(void)
 {
     ring_prepare();
-    push_side = (weft__spsc_side){.next = ring.control->tail, .seen = ring.control->head};
+    push_side = (weft__spsc_side){.next = ring.control->tail, .limit = ring.control->tail};
     pop_side = (weft__spsc_side){
-        .next = ring.control->head, .seen = ring.control->head, .doubts = ring.control->head};
+        .next = ring.control->head, .limit = ring.control->head, .doubts = ring.control->head};
     ring.control->producer = WEFT__MEMBER(1, 0);
     ring.control->consumer = WEFT__MEMBER(1, 1);
 }
@@ -40,8 +40,8 @@ static int pop(weft__spsc_side *side)
         return 0;
     if (!weft__spsc_hear(&ring, side, &elem, sizeof elem))
         elem = *(uint64_t *)(void *)weft__ring_element(&ring, side->next);
-    ring_note((unsigned)elem, (int64_t)(side->doubts - side->next) > 0);
-    weft__spsc_release(&ring, side, side->next + 1);
+    ring_note((unsigned)elem, weft__spsc_is_doubtful(side));
+    weft__spsc_release(&ring, side, 1);
     return 1;
 }
 
