@@ -42,32 +42,18 @@ weft__fiber *weft__worker_fiber(weft__worker *worker)
     return fiber;
 }
 
-/* The fiber left behind by resume(), if it was that, is idle now. */
-static void settle_retired(weft__worker *worker)
-{
-    if (worker->retired != NULL) {
-        weft__worker_keep_fiber(worker, worker->retired);
-        worker->retired = NULL;
-    }
-}
-
-/* The fiber that has just suspended, if one has: let its waker know of it. If it need not wait
- * after all it is ready again. */
-static void settle_parked(weft__worker *worker)
-{
-    weft__commit *commit = worker->parked.commit;
-    if (commit == NULL)
-        return;
-    weft__fiber *fiber = worker->parked.fiber;
-    worker->parked.commit = NULL;
-    if (!commit(worker->parked.waiter, worker->parked.arg))
-        weft__fiber_ready(fiber);
-}
-
+/* The fiber that the worker stood on before has left something to do. Most often it waits: let its
+ * waker know of it. If it need not wait after all, nobody else makes it ready, and its waiter is
+ * still there. */
 static void settle(weft__worker *worker)
 {
-    settle_retired(worker);
-    settle_parked(worker);
+    weft__commit *commit = worker->left.commit;
+    weft__waiter *waiter = worker->left.waiter;
+    if (commit == NULL)
+        return;
+    worker->left.commit = NULL;
+    if (!commit(waiter, worker->left.arg))
+        weft__fiber_ready(waiter->fiber);
 }
 
 weft__worker *weft__fiber_landed(void)
@@ -125,12 +111,21 @@ weft__fiber *weft__worker_choose(weft__worker *worker)
     return fiber_for_parking(worker);
 }
 
+/* What resume() leaves to do: its fiber has nothing on it. */
+static int keep_idle(weft__waiter *nobody, void *fiber)
+{
+    (void)nobody;
+    weft__worker_keep_fiber(weft__worker_self(), fiber);
+    return 1;
+}
+
 /* Continue a runnable fiber; the one this runs on goes into the cache, and returns from here when
  * it is wanted again: by a fiber that parks. */
 static void resume(weft__worker *worker, weft__fiber *fiber)
 {
     weft_assert(worker->lane.youngest_ == NULL);
-    worker->retired = worker->current;
+    worker->left.commit = keep_idle;
+    worker->left.arg = worker->current;
     weft__worker_switch(worker, when_left(fiber));
     settle(weft__worker_self()); /* not `worker`: this may be another thread */
 }

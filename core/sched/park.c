@@ -79,10 +79,9 @@ void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit
     /* relaxed: for diagnosis alone; `commit` says what it waits for */
     weft__store_relaxed(&fiber->item.state_, (uintptr_t)0);
     weft__store_relaxed(&fiber->reason, (unsigned)WEFT_REASON_UNKNOWN);
-    worker->parked.commit = commit;
-    worker->parked.waiter = waiter;
-    worker->parked.arg = arg;
-    worker->parked.fiber = fiber;
+    worker->left.commit = commit;
+    worker->left.waiter = waiter;
+    worker->left.arg = arg;
     WEFT__COUNT(worker, parks, 1);
     weft__worker_switch(worker, next);
     /* Another thread, perhaps: `worker` is no longer ours. */

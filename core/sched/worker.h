@@ -59,7 +59,6 @@ struct weft__worker {
     /* The worker's own, or its current fiber's. */
     weft_runtime *runtime;
     weft__fiber *current; /* the fiber it stands on */
-    weft__fiber *retired; /* the fiber it stood on before, idle now */
     weft__fiber *cache;   /* idle fibers */
     unsigned cache_count; /* relaxed: the hang detector adds them up */
     weft__link *blocks;   /* of memory: blocks.c */
@@ -74,12 +73,11 @@ struct weft__worker {
     int is_yielding;     /* the fiber that suspends lets older ones run first */
     int unwatched;       /* the wheel's next deadline is earlier than anybody has been told */
     weft_task *overflow; /* items for which the deque had no memory, linked by prev_ */
-    struct {             /* what to do for the fiber that has just suspended */
+    struct {             /* what to do for the fiber it stood on before, if not NULL */
         weft__commit *commit;
         weft__waiter *waiter;
         void *arg;
-        weft__fiber *fiber;
-    } parked;
+    } left;
     unsigned *victims;              /* other workers, nearest first; NULL: there are none */
     unsigned ring_end[WEFT__RINGS]; /* victims[ring_end[r - 1] ... ring_end[r]) are equally far */
     int cpu;                        /* to run on, or -1 */

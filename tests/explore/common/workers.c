@@ -112,10 +112,10 @@ weft_task *weft__worker_own(weft__worker *worker)
 void weft__worker_switch(weft__worker *worker, weft__fiber *next)
 {
     uint32_t *word = &resumed[worker - workers];
-    weft__commit *commit = worker->parked.commit;
+    weft__commit *commit = worker->left.commit;
     worker->current->context.stack = next; /* saved: a resumer that reads it too early is a race */
-    worker->parked.commit = NULL;
-    int is_parked = commit(worker->parked.waiter, worker->parked.arg);
+    worker->left.commit = NULL;
+    int is_parked = commit(worker->left.waiter, worker->left.arg);
     if (worker->unwatched) /* as weft__fiber_landed() does */
         weft__worker_see_watched(worker);
     if (!is_parked)

@@ -140,7 +140,7 @@ void fiber_begins(unsigned number, weft_runtime *runtime, weft_reason reason)
     runtime->fibers.fibers++;
 }
 
-/* As weft__park() and settle_parked(): not touched any more once it is registered. */
+/* As weft__park() and settle(): not touched any more once it is registered. */
 void fiber_awaits(unsigned number, unsigned box, void (*next)(void))
 {
     actor *self = &actors[number];

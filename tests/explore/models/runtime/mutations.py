@@ -12,7 +12,7 @@ STOP = ["runtime.life", "runtime.foreign", "runtime.busy"]
 CLASSICS = [
     ("a waiter becomes visible before its context is saved", "core/sched/park.c",
      "    weft__worker_switch(worker, next);\n",
-     "    worker->parked.commit = NULL;\n    if (commit(waiter, arg))\n"
+     "    worker->left.commit = NULL;\n    if (commit(waiter, arg))\n"
      "        weft__worker_switch(worker, next);\n", MOVE),
     ("a fiber is switched to in the middle of its commit", "core/sched/wait.c",
      "    weft__store_relaxed(&fiber->committing, 1); /* relaxed: published by the next store */\n",
@@ -21,9 +21,8 @@ CLASSICS = [
      "    int is_ready = 0; /* and nobody else sees to that */\n",
      "    int is_ready = 0;\n    weft__store_release(&fiber->committing, 0);\n", COMMIT),
     ("a fiber that need not wait is forgotten", "core/sched/loop.c",
-     "    if (!commit(worker->parked.waiter, worker->parked.arg))\n"
-     "        weft__fiber_ready(fiber);\n",
-     "    (void)commit(worker->parked.waiter, worker->parked.arg);\n    (void)fiber;\n", MOVE),
+     "    if (!commit(waiter, worker->left.arg))\n        weft__fiber_ready(waiter->fiber);\n",
+     "    (void)commit(waiter, worker->left.arg);\n", MOVE),
     ("workers are woken before they are told to stop", "core/sched/runtime.c",
      "    weft__store_seq_cst(&runtime->stopping, 1);\n"
      "    if (runtime->threads != NULL) /* else there may be no array of workers to look at */\n"
