@@ -31,8 +31,7 @@ static int commit_yield(weft__waiter *waiter, void *arg)
     weft__worker *worker = arg;
     weft__waits_for(waiter, WEFT_REASON_YIELD, NULL);
     weft__fiber_mark_ready(waiter->fiber);
-    weft__worker_push(worker, &waiter->fiber->item);
-    (void)weft__runtime_notify(worker->runtime, worker);
+    weft__worker_put(worker, &waiter->fiber->item);
     return 1;
 }
 
@@ -41,7 +40,8 @@ void weft_yield(void)
     weft__worker *worker = weft__worker_self();
     if (worker == NULL || !weft__worker_has_others(worker))
         return;
-    weft__waiter waiter = {.fiber = worker->current};
+    weft__waiter waiter;
+    waiter.fiber = worker->current;
     worker->is_yielding = 1;
     weft__park(worker, &waiter, commit_yield, worker);
 }

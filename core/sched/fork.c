@@ -17,6 +17,15 @@
 
 static uint64_t fork_count;
 
+/* Only what the fiber has spawned can it join. */
+static void drop_newest(weft__worker *worker)
+{
+    weft_task **link = &worker->lane.youngest_;
+    while (*link != NULL && *link != worker->newest)
+        link = &(*link)->prev_;
+    *link = NULL;
+}
+
 static void in_child(void)
 {
     fork_count++;
@@ -29,6 +38,7 @@ static void in_child(void)
     /* Cut off what a raider had taken. The thread that is BUSY in its own lane cannot fork. */
     if (weft__lane_enter(&worker->lane, NULL))
         WEFT__PANIC("unreachable: nothing was popped");
+    drop_newest(worker);
     worker->lane.worker_ = NULL;
     weft__lane_leave(&worker->lane, WEFT__CALM);
     worker->runtime->is_stood_on = 1;

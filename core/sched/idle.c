@@ -777,15 +777,15 @@ weft_task *weft__worker_hop(weft__worker *worker)
     if (is_time(worker))
         return NULL;
     worker->tick++;
-    weft_task *item = worker->is_yielding ? take_oldest(worker) : weft__worker_own(worker);
+    weft_task *item = worker->is_yielding ? take_oldest(worker) : NULL;
     worker->is_yielding = 0;
-    return item;
+    return item != NULL ? item : weft__worker_own(worker);
 }
 
 /* Alone it would never get to the loop, so it sees to others from here. */
 int weft__worker_has_others(weft__worker *worker)
 {
-    if (worker->overflow != NULL || !weft__deque_is_empty(&worker->deque))
+    if (worker->newest != NULL || worker->overflow != NULL || !weft__deque_is_empty(&worker->deque))
         return 1;
     if (is_time(worker)) {
         weft_task *item = see_to_others(worker);

@@ -12,6 +12,7 @@
 #ifndef WEFT_SCHED_LANE_H
 #define WEFT_SCHED_LANE_H
 
+#include <weft/atomic.h>
 #include <weft/deque.h>
 #include <weft/task.h>
 
@@ -21,6 +22,15 @@
 #define WEFT__RAID ((uintptr_t)3)
 #define WEFT__LANE_TAKEN ((uintptr_t)4)
 #define WEFT__TAG(attention) ((attention) & (uintptr_t)7)
+
+/* Owner: another head of the list, stored as spawn and join store it. Returns the word. */
+WEFT__INLINE uintptr_t weft__lane_set(weft__lane *lane, weft_task *youngest)
+{
+    /* edge lane.youngest (release): a raider that reads this value sees the task's contents */
+    weft__store_release(&lane->youngest_, youngest);
+    weft__compiler_barrier(); /* edge lane.raid: store first, look second */
+    return weft__load_relaxed(&lane->attention_);
+}
 
 /* Owner: shut raiders out and find out what they took. `popped` is a task that the caller has just
  * taken off the list, or NULL. Nonzero: a raider has `popped`, the caller must wait for it. */

@@ -88,13 +88,20 @@ static weft__fiber *fiber_for_parking(weft__worker *worker)
     return fiber;
 }
 
+static WEFT__NOINLINE void await_left(const weft__fiber *fiber)
+{
+    /* edge wait.left (acquire): as below */
+    for (unsigned round = 0; weft__load_acquire(&fiber->committing); round++)
+        weft__pause(round);
+}
+
 /* Who is to go on may have been woken, or cancelled, in the middle of its own commit, which another
  * worker makes: a few instructions more. */
 static weft__fiber *when_left(weft__fiber *fiber)
 {
     /* edge wait.left (acquire): whoever made the commit is through with the fiber's frame */
-    for (unsigned round = 0; WEFT__UNLIKELY(weft__load_acquire(&fiber->committing)); round++)
-        weft__pause(round);
+    if (WEFT__UNLIKELY(weft__load_acquire(&fiber->committing)))
+        await_left(fiber);
     return fiber;
 }
 
@@ -123,7 +130,7 @@ static int keep_idle(weft__waiter *nobody, void *fiber)
  * it is wanted again: by a fiber that parks. */
 static void resume(weft__worker *worker, weft__fiber *fiber)
 {
-    weft_assert(worker->lane.youngest_ == NULL);
+    weft_assert(worker->lane.youngest_ == worker->newest);
     worker->left.commit = keep_idle;
     worker->left.arg = worker->current;
     weft__worker_switch(worker, when_left(fiber));
@@ -180,16 +187,6 @@ void weft__fiber_end(const weft__role *before)
         weft__fiber_plays(worker->current, before);
 }
 
-weft_task *weft__worker_own(weft__worker *worker)
-{
-    weft_task *item = worker->overflow;
-    if (item != NULL) {
-        worker->overflow = item->prev_;
-        return item;
-    }
-    return weft_deque_take(&worker->deque);
-}
-
 void weft__fiber_main(void)
 {
     weft__fiber_arrived();
@@ -197,6 +194,7 @@ void weft__fiber_main(void)
     weft__fiber *ready = NULL;
     for (;;) {
         weft__worker *worker = weft__worker_self();
+        weft__worker_publish(worker); /* an item may have stayed in the lane for want of memory */
         if (ready != NULL && WEFT__UNLIKELY(worker->checks != 0) &&
             weft__check_migrate(worker, ready))
             ready = NULL;

@@ -46,7 +46,8 @@ static void report(const weft__worker *worker)
     size_t used = append(line, sizeof line, 0, "weft: stack overflow: task '");
     used = append(line, sizeof line, used, fiber->running ? fiber->running->name : "?");
     used = append(line, sizeof line, used, "'");
-    if (youngest != NULL && !weft__join_is_done(youngest)) { /* a raider may have run it */
+    if (youngest != NULL && youngest != worker->newest &&
+        !weft__join_is_done(youngest)) { /* a raider may have run it */
         used = append(line, sizeof line, used, ", which last spawned '");
         used = append(line, sizeof line, used, weft__join_type(youngest)->name);
         used = append(line, sizeof line, used, "',");

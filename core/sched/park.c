@@ -45,10 +45,95 @@ void weft__worker_push(weft__worker *worker, weft_task *item)
     worker->overflow = item;
 }
 
-void weft__worker_publish(weft__worker *worker)
+/* Somebody raids while the newest item is taken out of the lane. */
+static WEFT__NOINLINE weft_task *take_from_raider(weft__worker *worker, weft_task *item)
 {
-    if (worker->lane.youngest_ == NULL)
-        return;
+    return weft__worker_attend(worker, item) ? NULL : item;
+}
+
+/* The newest item out of the lane again, unless tasks lie above it, or a raider has it. Whoever is
+ * hungry stays so: there is nothing to publish. */
+static weft_task *take_newest(weft__worker *worker)
+{
+    weft__lane *lane = &worker->lane;
+    weft_task *item = worker->newest;
+    /* relaxed: the owner's own */
+    if (item == NULL || weft__load_relaxed(&lane->youngest_) != item)
+        return NULL;
+    worker->newest = NULL;
+    uintptr_t attention = weft__lane_set(lane, NULL);
+    if (WEFT__LIKELY(attention == WEFT__CALM || attention == WEFT__HUNGRY))
+        return item;
+    return take_from_raider(worker, item);
+}
+
+/* Whether an item may stay private: nothing else is, and nobody wants it. */
+static int may_keep(const weft__worker *worker)
+{
+    const weft__lane *lane = &worker->lane;
+    /* relaxed: the owner's own; a hint, who asks later gets the item all the same */
+    return weft__load_relaxed(&lane->youngest_) == NULL &&
+           weft__load_relaxed(&lane->attention_) == WEFT__CALM;
+}
+
+/* Somebody was hungry, and is no more: nothing else may calm the lane down, where spawns and joins
+ * are rare. */
+static void calm_down(weft__worker *worker)
+{
+    const weft_runtime *runtime = worker->runtime;
+    /* relaxed: these three are hints */
+    if (runtime->can_raid && weft__load_relaxed(&worker->lane.attention_) != WEFT__CALM &&
+        weft__load_relaxed(&runtime->sleepers) == 0 &&
+        (int32_t)weft__load_relaxed(&runtime->searching) <= 0)
+        (void)weft__worker_attend(worker, NULL);
+}
+
+static void keep(weft__worker *worker, weft_task *item)
+{
+    weft_assert(worker->newest == NULL);
+    item->prev_ = NULL;
+    worker->newest = item;
+    if (WEFT__UNLIKELY(weft__lane_set(&worker->lane, item) != WEFT__CALM))
+        (void)weft__worker_attend(worker, NULL);
+}
+
+/* There is another one already, or somebody has asked. */
+static WEFT__NOINLINE void put_among_others(weft__worker *worker, weft_task *item)
+{
+    weft_task *older = take_newest(worker);
+    calm_down(worker);
+    if (older != NULL)
+        weft__worker_push(worker, older);
+    int is_kept = may_keep(worker);
+    if (is_kept)
+        keep(worker, item);
+    else
+        weft__worker_push(worker, item);
+    if (older != NULL || !is_kept)
+        (void)weft__runtime_notify(worker->runtime, worker);
+}
+
+void weft__worker_put(weft__worker *worker, weft_task *item)
+{
+    if (WEFT__LIKELY(may_keep(worker)))
+        keep(worker, item);
+    else
+        put_among_others(worker, item);
+}
+
+weft_task *weft__worker_own(weft__worker *worker)
+{
+    weft_task *item = worker->overflow;
+    if (WEFT__UNLIKELY(item != NULL)) {
+        worker->overflow = item->prev_;
+        return item;
+    }
+    item = take_newest(worker);
+    return item != NULL ? item : weft_deque_take(&worker->deque);
+}
+
+void weft__worker_publish_tasks(weft__worker *worker)
+{
     (void)weft__worker_attend(worker, NULL);
     /* relaxed: the owner's own */
     weft_task *task = weft__load_relaxed(&worker->lane.youngest_);
@@ -70,24 +155,22 @@ void weft__worker_publish(weft__worker *worker)
 void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit, void *arg)
 {
     int saved_errno = *worker->errno_at;
-    unsigned checks = worker->checks;
     weft__fiber *fiber = worker->current;
-    if (WEFT__UNLIKELY(checks != 0))
-        weft__check_leaving(worker, fiber);
-    weft__worker_publish(worker);
-    weft__fiber *next = weft__worker_choose(worker);
-    /* relaxed: for diagnosis alone; `commit` says what it waits for */
-    weft__store_relaxed(&fiber->item.state_, (uintptr_t)0);
-    weft__store_relaxed(&fiber->reason, (unsigned)WEFT_REASON_UNKNOWN);
     worker->left.commit = commit;
     worker->left.waiter = waiter;
     worker->left.arg = arg;
     WEFT__COUNT(worker, parks, 1);
-    weft__worker_switch(worker, next);
-    /* Another thread, perhaps: `worker` is no longer ours. */
-    *weft__fiber_landed()->errno_at = saved_errno;
-    if (WEFT__UNLIKELY(checks != 0))
-        weft__check_returned(fiber, saved_errno);
+    if (WEFT__UNLIKELY(worker->checks != 0))
+        weft__check_leaving(worker, fiber);
+    weft__worker_publish(worker);
+    /* relaxed: for diagnosis alone; `commit` says what it waits for */
+    weft__store_relaxed(&fiber->item.state_, (uintptr_t)0);
+    weft__store_relaxed(&fiber->reason, (unsigned)WEFT_REASON_UNKNOWN);
+    weft__worker_switch(worker, weft__worker_choose(worker));
+    worker = weft__fiber_landed(); /* another one, perhaps, and another thread */
+    *worker->errno_at = saved_errno;
+    if (WEFT__UNLIKELY(worker->checks != 0))
+        weft__check_returned(worker->current, saved_errno);
 }
 
 int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns)
@@ -149,8 +232,7 @@ static void submit(weft_runtime *runtime, weft_task *item)
 {
     weft__worker *worker = weft__worker_self();
     if (worker != NULL && worker->runtime == runtime) {
-        weft__worker_push(worker, item);
-        weft__runtime_notify(runtime, worker);
+        weft__worker_put(worker, item);
         return;
     }
     /* Nothing else keeps a foreign runtime alive: once pushed, the item may run to its end, and

@@ -47,6 +47,7 @@ void weft__worker_calm(weft__worker *worker, size_t published)
 int weft__worker_attend(weft__worker *worker, const weft_task *popped)
 {
     int lost = weft__lane_enter(&worker->lane, popped);
+    worker->newest = NULL; /* published, or taken; or a task like others, for want of memory */
     weft__worker_calm(worker, weft__lane_publish(&worker->lane, &worker->deque));
     return lost;
 }

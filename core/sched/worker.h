@@ -70,6 +70,7 @@ struct weft__worker {
     uint64_t random;     /* state of a xorshift generator */
     int64_t patience_ns; /* how long to look for work before sleeping: idle.c */
     weft_task *handed;   /* what the loop executes next, or NULL */
+    weft_task *newest;   /* of its items, if that is private: the oldest in the lane; or NULL */
     int is_yielding;     /* the fiber that suspends lets older ones run first */
     int unwatched;       /* the wheel's next deadline is earlier than anybody has been told */
     weft_task *overflow; /* items for which the deque had no memory, linked by prev_ */
@@ -219,7 +220,13 @@ void weft__wake(weft__waiter *waiter);
 void weft__hand_over(weft__waiter *waiter);
 
 /* A fiber is about to leave the worker: publish what it has spawned, if need be without memory. */
-void weft__worker_publish(weft__worker *worker);
+void weft__worker_publish_tasks(weft__worker *worker);
+WEFT__INLINE void weft__worker_publish(weft__worker *worker)
+{
+    /* relaxed: the owner's own */
+    if (WEFT__UNLIKELY(weft__load_relaxed(&worker->lane.youngest_) != worker->newest))
+        weft__worker_publish_tasks(worker);
+}
 
 /* Make a parked fiber runnable: from anywhere. It may have ended at return. */
 void weft__fiber_ready(weft__fiber *fiber);
@@ -267,8 +274,15 @@ void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit
 int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns);
 int weft__sleep_thread(weft__waiter *waiter, int64_t deadline_ns);
 
-/* A worker: make an item available, to itself and to thieves. */
+/* A worker: an item for itself and others. The newest stays private, as a spawned task does, until
+ * there is a newer one or somebody asks: mostly the worker takes it itself, and soon. */
+void weft__worker_put(weft__worker *worker, weft_task *item);
+
+/* A worker: an item into the deque, for thieves as well. Nobody is told. */
 void weft__worker_push(weft__worker *worker, weft_task *item);
+
+/* Something from the worker's own stock: overflow list, the newest item, deque. */
+weft_task *weft__worker_own(weft__worker *worker);
 
 /* ---- runtime.c ---- */
 
@@ -321,9 +335,6 @@ void weft__worker_keep_fiber(weft__worker *worker, weft__fiber *fiber);
 /* A fiber that was suspended goes on: first it sees to the one that was left for it. Returns the
  * worker it is on now. */
 weft__worker *weft__fiber_landed(void);
-
-/* Something from the worker's own stock: overflow list or deque. */
-weft_task *weft__worker_own(weft__worker *worker);
 
 /* ---- idle.c ---- */
 

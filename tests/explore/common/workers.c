@@ -99,16 +99,6 @@ weft__worker *weft__fiber_landed(void)
     return weft__worker_self();
 }
 
-weft_task *weft__worker_own(weft__worker *worker)
-{
-    weft_task *item = worker->overflow;
-    if (item != NULL) {
-        worker->overflow = item->prev_;
-        return item;
-    }
-    return weft_deque_take(&worker->deque);
-}
-
 void weft__worker_switch(weft__worker *worker, weft__fiber *next)
 {
     uint32_t *word = &resumed[worker - workers];

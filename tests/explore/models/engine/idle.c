@@ -130,6 +130,30 @@ EXPLORE_MODEL(idle_push) = {.name = "idle.push",
                             .preemptions = 3,
                             .stale = 2};
 
+/* The same, and at first nobody is told: it stays private. */
+static void putter(void)
+{
+    weft__worker *self = weft__worker_self();
+    weft__worker_put(self, &task->head);
+    wait_for_task();
+    explore_check(weft__worker_own(self) == NULL);
+    stop();
+}
+
+EXPLORE_MODEL(idle_put) = {.name = "idle.put",
+                           .prepare = prepare_two,
+                           .threads = {putter, worker},
+                           .finish = finish,
+                           .preemptions = 3,
+                           .stale = 2};
+
+EXPLORE_MODEL(idle_no_raids_put) = {.name = "idle.no-raids-put",
+                                    .prepare = prepare_without_raids,
+                                    .threads = {putter, worker},
+                                    .finish = finish,
+                                    .preemptions = 2,
+                                    .stale = 2};
+
 EXPLORE_MODEL(idle_no_raids) = {.name = "idle.no-raids",
                                 .prepare = prepare_without_raids,
                                 .threads = {pusher, worker},

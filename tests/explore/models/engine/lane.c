@@ -133,3 +133,97 @@ EXPLORE_MODEL(lane_no_memory) = {.name = "lane.no-memory",
                                  .preemptions = 2,
                                  .stale = 2,
                                  .no_memory = 1};
+
+/* ---- items that nobody joins ----------------------------------------------------------------- */
+
+/* Released by whoever runs it: the owner must not look at one that a raider has. */
+typedef struct loose {
+    weft_task head;
+    unsigned content;
+} loose;
+
+static unsigned put_count;
+static uint32_t ended;
+
+static void run_loose(weft_task *task)
+{
+    loose *one = (loose *)(void *)task;
+    explore_check(one->content == 42);
+    explore_free(one);
+    weft__fetch_add_relaxed(&ended, 1);
+}
+
+static const weft_task_type loose_type = {.run = run_loose, .name = "loose", .is_consumed_ = 1};
+
+static void put(void)
+{
+    loose *one = explore_alloc(sizeof *one);
+    one->content = 42;
+    one->head.state_ = (uintptr_t)&loose_type;
+    weft__worker_put(weft__worker_self(), &one->head);
+    put_count++;
+}
+
+static void prepare_puts(void)
+{
+    workers_prepare(2);
+    put_count = ended = 0;
+}
+
+static void prepare_three_puts(void)
+{
+    workers_prepare(3);
+    put_count = ended = 0;
+}
+
+static void finish_puts(void)
+{
+    explore_check(ended == put_count);
+    workers_finish();
+}
+
+/* The first moves out of the way of the second. */
+static void owner_put(void)
+{
+    put();
+    put();
+    run_all(weft__worker_self());
+}
+
+/* Below a task; another one has to go elsewhere. */
+static void owner_below(void)
+{
+    put();
+    job *above = job_spawn();
+    put();
+    job_join(above);
+    run_all(weft__worker_self());
+}
+
+EXPLORE_MODEL(lane_put) = {.name = "lane.put",
+                           .prepare = prepare_puts,
+                           .threads = {owner_put, raider_twice},
+                           .finish = finish_puts,
+                           .preemptions = 3,
+                           .stale = 2};
+
+EXPLORE_MODEL(lane_put_asked) = {.name = "lane.put-asked",
+                                 .prepare = prepare_three_puts,
+                                 .threads = {owner_put, raider, asker},
+                                 .finish = finish_puts,
+                                 .preemptions = 2,
+                                 .stale = 2};
+
+EXPLORE_MODEL(lane_below) = {.name = "lane.below",
+                             .prepare = prepare_puts,
+                             .threads = {owner_below, raider},
+                             .finish = finish_puts,
+                             .preemptions = 3,
+                             .stale = 2};
+
+EXPLORE_MODEL(lane_below_asked) = {.name = "lane.below-asked",
+                                   .prepare = prepare_puts,
+                                   .threads = {owner_below, asker},
+                                   .finish = finish_puts,
+                                   .preemptions = 3,
+                                   .stale = 2};

@@ -3,6 +3,7 @@
 
 IDLE = ["idle.push", "idle.no-raids", "idle.submit", "idle.spawn", "idle.again"]
 DUTY = ["duty.deadline-work-calm", "duty.deadline-calm", "duty.both-calm"]
+PUT = ["lane.put", "lane.put-asked", "lane.below", "lane.below-asked", "idle.put"]
 LANE = ["lane.publish", "lane.raid", "lane.again", "lane.no-memory", "lane.raiders"]
 
 # name, source, text that occurs once, what replaces it, models
@@ -124,6 +125,35 @@ CLASSICS = [
     if (sleepers == 0)
         return;
 """, ["idle.again", "idle.spawn"]),
+
+    # ---- the newest item ----
+    ("a newest item that was taken is run again", "core/sched/park.c",
+     "    return weft__worker_attend(worker, item) ? NULL : item;\n",
+     "    (void)weft__worker_attend(worker, item);\n    return item;\n", PUT),
+    ("nobody looks whether the newest item was taken", "core/sched/park.c",
+     "    if (WEFT__LIKELY(attention == WEFT__CALM || attention == WEFT__HUNGRY))\n",
+     "    (void)attention;\n    if (1)\n", PUT),
+    ("the newest item stays private though somebody asks", "core/sched/park.c",
+     "    if (WEFT__UNLIKELY(weft__lane_set(&worker->lane, item) != WEFT__CALM))\n"
+     "        (void)weft__worker_attend(worker, NULL);\n",
+     "    (void)weft__lane_set(&worker->lane, item);\n", PUT),
+    ("the newest item is taken from below tasks", "core/sched/park.c",
+     "if (item == NULL || weft__load_relaxed(&lane->youngest_) != item)", "if (item == NULL)", PUT),
+    ("the newest item is put in the place of tasks", "core/sched/park.c",
+     "    return weft__load_relaxed(&lane->youngest_) == NULL &&\n", "    return 1 &&\n", PUT),
+    ("a newest item that was published is remembered", "core/sched/spawn.c",
+     "    worker->newest = NULL; /* published", "    /* published", PUT),
+    ("an older item is lost to a newer one", "core/sched/park.c",
+     "    if (older != NULL)\n        weft__worker_push(worker, older);\n", "", PUT),
+    ("the owner looks before it stores", "core/sched/lane.h",
+     """    weft__store_release(&lane->youngest_, youngest);
+    weft__compiler_barrier(); /* edge lane.raid: store first, look second */
+    return weft__load_relaxed(&lane->attention_);
+""",
+     """    uintptr_t attention = weft__load_relaxed(&lane->attention_);
+    weft__store_release(&lane->youngest_, youngest);
+    return attention;
+""", PUT),
 
     # ---- join ----
     ("the waiter exchanges, and overwrites DONE", "core/sched/join.h",

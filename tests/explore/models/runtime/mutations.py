@@ -11,9 +11,9 @@ STOP = ["runtime.life", "runtime.foreign", "runtime.busy"]
 # name, source, text that occurs once, what replaces it, models
 CLASSICS = [
     ("a waiter becomes visible before its context is saved", "core/sched/park.c",
-     "    weft__worker_switch(worker, next);\n",
-     "    worker->left.commit = NULL;\n    if (commit(waiter, arg))\n"
-     "        weft__worker_switch(worker, next);\n", MOVE),
+     "    weft__worker_switch(worker, weft__worker_choose(worker));\n",
+     "    weft__fiber *next = weft__worker_choose(worker);\n    worker->left.commit = NULL;\n"
+     "    if (commit(waiter, arg))\n        weft__worker_switch(worker, next);\n", MOVE),
     ("a fiber is switched to in the middle of its commit", "core/sched/wait.c",
      "    weft__store_relaxed(&fiber->committing, 1); /* relaxed: published by the next store */\n",
      "", COMMIT),
