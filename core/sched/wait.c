@@ -149,13 +149,14 @@ typedef struct attempt {
     weft__commit *commit;
     void *arg;
     int64_t deadline_ns;
-    uint64_t number;
 } attempt;
 
 /* The fiber may be resumed from here on; but see `committing`. */
-static void announce(weft__fiber *fiber, uint64_t number)
+static void announce(weft__fiber *fiber)
 {
     const weft_runtime *runtime = fiber->runtime;
+    /* relaxed: between waits the word is the fiber's own, but for a late cancel, which fails */
+    uint64_t number = NUMBER(weft__load_relaxed(&fiber->wait)) + NEXT_NUMBER;
     weft__store_relaxed(&fiber->committing, 1); /* relaxed: published by the next store */
     /* edge wait.word (release): the fiber's saved context
      * edge wait.cancel: before the look at whether the fiber is cancelled. The processor's half of
@@ -175,21 +176,28 @@ static int settle_for(weft__fiber *fiber, uint64_t number)
     return STATE(weft__exchange_relaxed(&fiber->wait, number | WOKEN)) == PARKED;
 }
 
+/* The commit has got what the fiber wants, or the fiber is cancelled. Nonzero: it is ready, and
+ * nobody else sees to that. */
+static WEFT__NOINLINE int go_on(weft__fiber *fiber, int has_to_wait)
+{
+    /* relaxed: the number is that of this wait until the commit is over */
+    uint64_t number = NUMBER(weft__load_relaxed(&fiber->wait));
+    return has_to_wait ? interrupt(fiber, number, CANCELED) : settle_for(fiber, number);
+}
+
 /* On the next fiber's stack: announce the wait, arm the timer, register the waiter, let go. */
 static int commit_attempt(weft__waiter *waiter, void *arg)
 {
     attempt *self = arg;
     weft__fiber *fiber = waiter->fiber;
-    uint64_t number = self->number;
-    announce(fiber, number);
+    announce(fiber);
     int is_cancelled = fiber->scope != NULL && weft__fiber_is_cancelled(fiber);
     if (self->deadline_ns != WEFT_FOREVER && !is_cancelled)
         weft__worker_arm(weft__worker_self(), &fiber->timer, self->deadline_ns);
-    int is_ready = 0; /* and nobody else sees to that */
-    if (!self->commit(waiter, self->arg))
-        is_ready = settle_for(fiber, number);
-    else if (is_cancelled)
-        is_ready = interrupt(fiber, number, CANCELED);
+    int is_ready = 0;
+    int has_to_wait = self->commit(waiter, self->arg);
+    if (WEFT__UNLIKELY(!has_to_wait || is_cancelled))
+        is_ready = go_on(fiber, has_to_wait);
     /* edge wait.left (release): the last access to the fiber's frame */
     weft__store_release(&fiber->committing, 0);
     return !is_ready;
@@ -226,11 +234,9 @@ int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg, int6
     if (worker == NULL)
         return wait_in_thread(waiter, commit, arg, deadline_ns);
     weft__fiber *fiber = worker->current;
-    /* relaxed: between waits the word is the fiber's own, but for a late cancel, which fails */
-    uint64_t number = NUMBER(weft__load_relaxed(&fiber->wait)) + NEXT_NUMBER;
     if (fiber->scope != NULL)
         deadline_ns = attend_scope(fiber, deadline_ns);
-    attempt self = {.commit = commit, .arg = arg, .deadline_ns = deadline_ns, .number = number};
+    attempt self = {.commit = commit, .arg = arg, .deadline_ns = deadline_ns};
     waiter->is_tentative = WEFT__TENTATIVE;
     waiter->fiber = fiber;
     weft__park(worker, waiter, commit_attempt, &self);

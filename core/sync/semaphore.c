@@ -57,7 +57,7 @@ static int has_room(uint32_t state, uint32_t permits, uint32_t limit)
     return PERMITS(state) <= limit && permits <= limit - PERMITS(state);
 }
 
-static int release_to_waiters(weft__waitq *queue, uint32_t permits, uint32_t limit)
+static WEFT__NOINLINE int release_to_waiters(weft__waitq *queue, uint32_t permits, uint32_t limit)
 {
     uint32_t state = weft__waitq_lock(queue);
     if (!has_room(state, permits, limit)) {

@@ -11,15 +11,6 @@ void weft__waitq_pause(const weft__waitq *queue)
 
 /* ---- under BUSY ------------------------------------------------------------------------------ */
 
-weft__sleeper *weft__waitq_take_some(weft__waitq *queue, size_t *count)
-{
-    weft__sleeper *chain = NULL;
-    weft__sleeper **end = &chain;
-    for (; *count > 0 && (*end = weft__waitq_take(queue)) != NULL; (*count)--)
-        end = &(*end)->next;
-    return chain;
-}
-
 weft__sleeper *weft__waitq_take_all(weft__waitq *queue)
 {
     weft__sleeper *first = weft__waitq_first(queue);
@@ -33,6 +24,15 @@ weft__sleeper *weft__waitq_take_all(weft__waitq *queue)
 
 /* ---- not under BUSY -------------------------------------------------------------------------- */
 
+/* The wait has been given up: leave, or be woken all the same. */
+static WEFT__NOINLINE int give_up(weft__sleeper *sleeper, weft__leave *leave, void *arg, int reason)
+{
+    if (leave(arg))
+        return reason;
+    weft__wait_woken(sleeper->waiter);
+    return sleeper->result;
+}
+
 int weft__waitq_sleep_or_leave(weft__sleeper *sleeper, weft__commit *commit, weft__leave *leave,
                                void *arg, int64_t deadline_ns)
 {
@@ -41,11 +41,7 @@ int weft__waitq_sleep_or_leave(weft__sleeper *sleeper, weft__commit *commit, wef
     sleeper->waiter = &waiter;
     sleeper->result = 0;
     int reason = weft__wait_until(&waiter, commit, arg, deadline_ns);
-    if (reason != 0 && leave(arg))
-        return reason;
-    if (reason != 0)
-        weft__wait_woken(&waiter);
-    return sleeper->result;
+    return WEFT__LIKELY(reason == 0) ? sleeper->result : give_up(sleeper, leave, arg, reason);
 }
 
 static int leave_queue(void *arg)

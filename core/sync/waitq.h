@@ -161,7 +161,14 @@ WEFT__INLINE weft__sleeper *weft__waitq_take(weft__waitq *queue)
 }
 
 /* Take up to *count out: a chain linked by `next`, longest waiter first. *count is what is left. */
-weft__sleeper *weft__waitq_take_some(weft__waitq *queue, size_t *count);
+WEFT__INLINE weft__sleeper *weft__waitq_take_some(weft__waitq *queue, size_t *count)
+{
+    weft__sleeper *chain = NULL;
+    weft__sleeper **end = &chain;
+    for (; *count > 0 && (*end = weft__waitq_take(queue)) != NULL; (*count)--)
+        end = &(*end)->next;
+    return chain;
+}
 
 /* Take all out: a chain as well. */
 weft__sleeper *weft__waitq_take_all(weft__waitq *queue);

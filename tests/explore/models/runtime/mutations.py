@@ -18,7 +18,7 @@ CLASSICS = [
      "    weft__store_relaxed(&fiber->committing, 1); /* relaxed: published by the next store */\n",
      "", COMMIT),
     ("a fiber counts as left before its commit", "core/sched/wait.c",
-     "    int is_ready = 0; /* and nobody else sees to that */\n",
+     "    int is_ready = 0;\n",
      "    int is_ready = 0;\n    weft__store_release(&fiber->committing, 0);\n", COMMIT),
     ("a fiber that need not wait is forgotten", "core/sched/loop.c",
      "    if (!commit(waiter, worker->left.arg))\n        weft__fiber_ready(waiter->fiber);\n",

@@ -22,7 +22,7 @@ CLASSICS = [
     return 1;
 """, ["semaphore.deadline", "mutex.deadline"]),
     ("whoever gives up too late does not await the wake", "core/sync/waitq.c",
-     "    if (reason != 0)\n        weft__wait_woken(&waiter);\n", "",
+     "    weft__wait_woken(sleeper->waiter);\n", "",
      ["semaphore.deadline", "event.deadline"]),
     ("all are taken out, and their tickets stay good", "core/sync/waitq.c",
      "    queue->epoch_++; /* no ticket is of this epoch any more */\n", "",

@@ -24,10 +24,10 @@ CLASSICS = [
      "    int is_cancelled = fiber->scope != NULL && weft__fiber_is_cancelled(fiber);\n",
      "    int is_cancelled = 0;\n", WAIT),
     ("a fiber looks whether it is cancelled, then announces its wait", "core/sched/wait.c",
-     """    announce(fiber, number);
+     """    announce(fiber);
     int is_cancelled = fiber->scope != NULL && weft__fiber_is_cancelled(fiber);
 """, """    int is_cancelled = fiber->scope != NULL && weft__fiber_is_cancelled(fiber);
-    announce(fiber, number);
+    announce(fiber);
 """, WAIT),
     ("who cancels does without the barrier", "core/fiber/scope.c",
      "        weft__hook_membarrier(); /*", "        (void)0; /*", WAIT),
@@ -38,8 +38,9 @@ CLASSICS = [
      "    if (STATE(word) != PARKED)\n        return -EAGAIN;\n",
      "    if (STATE(word) != PARKED)\n        return 0;\n", WAIT),
     ("a commit that has found the fiber cancelled leaves that to others", "core/sched/wait.c",
-     "        is_ready = interrupt(fiber, number, CANCELED);\n",
-     "        (void)interrupt(fiber, number, CANCELED);\n", WAIT),
+     "    return has_to_wait ? interrupt(fiber, number, CANCELED)",
+     "    return has_to_wait ? 0 * interrupt(fiber, number, CANCELED)",
+     WAIT),
     ("a waker resumes a fiber that has given up", "core/sched/wait.c",
      "    return STATE(seen) == PARKED || STATE(seen) == LEAVING;\n", "    return 1;\n", WAIT),
     ("a waker forgets who waits for its wake", "core/sched/wait.c",
