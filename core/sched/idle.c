@@ -743,7 +743,8 @@ static int is_time(const weft__worker *worker)
  * outside, of which it returns the oldest. */
 static weft_task *see_to_others(weft__worker *worker)
 {
-    (void)expire_due(worker, weft_now());
+    if (next_due(worker->runtime) != WEFT_FOREVER) /* most often the clock need not be read */
+        (void)expire_due(worker, weft_now());
     (void)poll_files(worker);
     return from_injector(worker);
 }
