@@ -41,10 +41,20 @@ def left_behind(session):
     return left
 
 
-def is_anothers(name):
-    """Tests that run beside this one have names in shared memory, too: with their number, and
-    while they live."""
-    return any(os.path.exists(f"/proc/{number}") for number in re.findall(r"\d+", name))
+def watch(process):
+    """What the contestant prints, in the end, and who has lived in its session."""
+    seen = {process.pid}
+    while process.poll() is None:
+        seen.update(members(process.pid))
+        time.sleep(0.01)
+    return process.stdout.read(), seen
+
+
+def is_of(name, processes):
+    """Tests that run beside this one have names in shared memory, too, each with the number of a
+    process, and leave some of those whom they kill."""
+    numbers = [int(number) for number in re.findall(r"\d+", name)]
+    return not numbers or any(number in processes for number in numbers)
 
 
 def complaint(command, duel):
@@ -52,7 +62,7 @@ def complaint(command, duel):
     names = set(os.listdir("/dev/shm"))
     with subprocess.Popen([*command, duel, SECONDS, SIZE], stdout=subprocess.PIPE, text=True,
                           start_new_session=True) as process:
-        output = process.communicate()[0]
+        output, seen = watch(process)
     if process.returncode != 0:
         return f"exit status {process.returncode}"
     if not output:
@@ -64,7 +74,7 @@ def complaint(command, duel):
     if left := left_behind(process.pid):
         return f"processes left behind: {left}"
     new = [n for n in set(os.listdir("/dev/shm")) - names
-           if n.startswith(("weft", "duel")) and not is_anothers(n)]
+           if n.startswith(("weft", "duel")) and is_of(n, seen)]
     return f"left in /dev/shm: {new}" if new else None
 
 
