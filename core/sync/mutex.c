@@ -76,9 +76,11 @@ static int arrive(weft__waiter *waiter, void *arg)
     return 1;
 }
 
-/* Until the deadline; without one, until the lock is had. */
+/* Until the deadline; without one, until the lock is had. A plain thread had better sleep at once:
+ * while it gets up whoever runs goes on, and the lock's line stays with him. */
 static int sleep_once(weft__contender *self, const int64_t *deadline_ns)
 {
+    weft__thread_set_tired(1);
     if (deadline_ns == NULL)
         return weft__waitq_sleep_on(&self->sleeper, arrive);
     return weft__waitq_sleep(&self->sleeper, arrive, *deadline_ns);
