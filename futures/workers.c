@@ -252,8 +252,7 @@ static void submit_outside(pool *self, weft_future *future)
     weft__onlooker_comes();
     if (weft__tally_enter(&self->tally)) {
         weft__injector_push(&self->runtime->injector, (weft__link *)(void *)&future->head);
-        if (weft__runtime_notify(self->runtime, NULL))
-            weft__thread_set_tired(1);
+        weft__runtime_notify(self->runtime, NULL);
     } else {
         if (weft__tally_refuse(&self->tally))
             tell_end(self);

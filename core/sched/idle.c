@@ -514,19 +514,20 @@ static size_t own_items(const weft__worker *worker)
     return worker != NULL ? weft_deque_size(&worker->deque) : 0;
 }
 
-int weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
+void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
 {
     /* edge idle.sleepers (seq_cst): behind the store that made the work visible. A searching worker
      * counts itself out before its last look, and so sees the work if we see it searching. */
     int32_t searching = (int32_t)weft__load_seq_cst(&runtime->searching);
     size_t in_sight = searching > 0 ? own_items(worker) : 0;
     if (searching > 0 && in_sight < 2)
-        return 0; /* no more than it can be about to take back */
+        return; /* no more than it can be about to take back */
     if (in_sight == 2)
         weft__runtime_offer(runtime);
     if (weft__load_seq_cst(&runtime->sleepers) == 0) /* edge idle.sleepers (seq_cst) */
-        return 0;
-    return wake_for(runtime, worker, searching, own_items(worker));
+        return;
+    if (wake_for(runtime, worker, searching, own_items(worker)) && worker == NULL)
+        weft__thread_set_tired(1); /* who gets up needs longer than anybody looks: look.c */
 }
 
 void weft__runtime_wake_all(weft_runtime *runtime)

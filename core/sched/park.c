@@ -110,7 +110,7 @@ static WEFT__NOINLINE void put_among_others(weft__worker *worker, weft_task *ite
     else
         weft__worker_push(worker, item);
     if (older != NULL || !is_kept)
-        (void)weft__runtime_notify(worker->runtime, worker);
+        weft__runtime_notify(worker->runtime, worker);
 }
 
 void weft__worker_put(weft__worker *worker, weft_task *item)
@@ -240,8 +240,7 @@ static void submit(weft_runtime *runtime, weft_task *item)
      * relaxed: the push makes it visible to whoever runs the item, hence to the destroyer. */
     weft__fetch_add_relaxed(&runtime->wakers, 1);
     weft__injector_push(&runtime->injector, (weft__link *)(void *)item);
-    if (weft__runtime_notify(runtime, NULL))
-        weft__thread_set_tired(1);
+    weft__runtime_notify(runtime, NULL);
     /* edge runtime.wakers (release): the last touch of the runtime. */
     weft__fetch_add_acq_rel(&runtime->wakers, (uint32_t)-1);
 }

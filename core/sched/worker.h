@@ -342,8 +342,8 @@ weft__worker *weft__fiber_landed(void);
 weft_task *weft__worker_next(weft__worker *worker);
 
 /* After work has become visible by a sequentially consistent store: wake somebody if nobody looks
- * for work. `worker` is the caller, or NULL from outside. Nonzero: a sleeper was woken. */
-int weft__runtime_notify(weft_runtime *runtime, weft__worker *worker);
+ * for work. `worker` is the caller, or NULL from outside. */
+void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker);
 
 /* Something has been published because somebody searches: let him know. */
 void weft__runtime_offer(weft_runtime *runtime);
