@@ -403,11 +403,15 @@ int weft__seat_of_thread(weft__segment *segment, weft__cause cause)
 
 void weft__note_caller(weft__segment *segment, weft__cause cause)
 {
-    uintptr_t me = weft__thread_pointer(), noted = 0;
+    uintptr_t me = weft__thread_pointer();
     if (weft__hook_self() != me)
         me = WEFT__CALLERS_MANY; /* a fiber: whoever comes next on this thread is another */
     /* relaxed: who has just been told that nobody is left to push was told so before the push */
-    if (!weft__cas_relaxed(&segment->callers[cause], &noted, me) && noted != me)
+    uintptr_t noted = weft__load_relaxed(&segment->callers[cause]);
+    if (noted == me || noted == WEFT__CALLERS_MANY)
+        return; /* most often, and then without a locked instruction */
+    /* relaxed: as above */
+    if (noted != 0 || (!weft__cas_relaxed(&segment->callers[cause], &noted, me) && noted != me))
         weft__store_relaxed(&segment->callers[cause], WEFT__CALLERS_MANY);
 }
 
