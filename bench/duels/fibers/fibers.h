@@ -31,7 +31,8 @@
 #ifndef CONTEST_NO_YIELD
 /* ---- yield -------------------------------------------------------------------------------- */
 
-static void *yield_many(void *argument)
+/* A frame, as both fibers yield from the same place: see DUEL_FRAME. */
+DUEL_FRAME static void *yield_many(void *argument)
 {
     for (long i = *(long *)argument; i > 0; i--)
         contest_yield();
