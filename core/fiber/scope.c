@@ -220,7 +220,7 @@ int weft__scope_is_cancelled(const weft_scope *scope)
     return is_cancelled(scope, scope->shield_);
 }
 
-int weft__fiber_is_cancelled(const weft__fiber *fiber)
+WEFT__FUSED int weft__fiber_is_cancelled(const weft__fiber *fiber)
 {
     /* relaxed: the fiber's own */
     return is_cancelled(fiber->scope, weft__load_relaxed(&fiber->shield));
@@ -307,7 +307,7 @@ static int commit_owner(weft__waiter *waiter, void *arg)
     return !count_out(&scope->own_);
 }
 
-static void leave(weft_scope *scope, weft__fiber *fiber)
+static void leave_scope(weft_scope *scope, weft__fiber *fiber)
 {
     if (fiber->enrolled == scope)
         weft__fiber_withdraw(fiber);
@@ -333,7 +333,7 @@ weft_scope *weft__scope_finish(weft_scope *scope)
     if (weft__load_acquire(&scope->own_.alive_) != 1)
         weft__wait(&waiter, commit_owner, scope);
     if (fiber != NULL)
-        leave(scope, fiber);
+        leave_scope(scope, fiber);
     else
         leave_in_thread(scope);
     if (scope->result_ != NULL)
@@ -507,7 +507,7 @@ static void run_rest(weft_scope *scope, weft__fiber *fiber)
     /* edge scope.alive (acquire): as in weft__scope_finish() */
     while (weft__load_acquire(&scope->own_.alive_) != 1 && has_stack(fiber)) {
         weft__worker *worker = weft__worker_self();
-        weft_task *item = worker->checks == 0 ? weft__worker_hop(worker) : NULL;
+        weft_task *item = worker->checks == 0 ? weft__worker_hop(worker, 0) : NULL;
         if (item == NULL)
             return;
         if (weft__join_type(item) != &started_type ||

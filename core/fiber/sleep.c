@@ -42,6 +42,6 @@ void weft_yield(void)
         return;
     weft__waiter waiter;
     waiter.fiber = worker->current;
-    worker->is_yielding = 1;
-    weft__park(worker, &waiter, commit_yield, worker);
+    weft__left left = {.commit = commit_yield, .waiter = &waiter, .arg = worker};
+    weft__park(worker, &left, 1);
 }

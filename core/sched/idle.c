@@ -774,18 +774,19 @@ static weft_task *next_at_hand(weft__worker *worker)
     return item;
 }
 
-weft_task *weft__worker_hop(weft__worker *worker)
+WEFT__FUSED weft_task *weft__worker_hop(weft__worker *worker, int is_yielding)
 {
-    if (is_time(worker))
+    if (is_time(worker)) {
+        worker->is_yielding = is_yielding;
         return NULL;
+    }
     worker->tick++;
-    weft_task *item = worker->is_yielding ? take_oldest(worker) : NULL;
-    worker->is_yielding = 0;
+    weft_task *item = is_yielding ? take_oldest(worker) : NULL;
     return item != NULL ? item : weft__worker_own(worker);
 }
 
 /* Alone it would never get to the loop, so it sees to others from here. */
-int weft__worker_has_others(weft__worker *worker)
+WEFT__FUSED int weft__worker_has_others(weft__worker *worker)
 {
     if (worker->newest != NULL || worker->overflow != NULL || !weft__deque_is_empty(&worker->deque))
         return 1;

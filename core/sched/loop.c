@@ -45,18 +45,17 @@ weft__fiber *weft__worker_fiber(weft__worker *worker)
 /* The fiber that the worker stood on before has left something to do. Most often it waits: let its
  * waker know of it. If it need not wait after all, nobody else makes it ready, and its waiter is
  * still there. */
-static void settle(weft__worker *worker)
+WEFT__INLINE void settle(weft__worker *worker)
 {
-    weft__commit *commit = worker->left.commit;
-    weft__waiter *waiter = worker->left.waiter;
-    if (commit == NULL)
+    weft__left left = worker->left;
+    if (left.commit == NULL)
         return;
     worker->left.commit = NULL;
-    if (!commit(waiter, worker->left.arg))
-        weft__fiber_ready(waiter->fiber);
+    if (!weft__commit_left(&left))
+        weft__fiber_ready(left.waiter->fiber);
 }
 
-weft__worker *weft__fiber_landed(void)
+WEFT__FUSED weft__worker *weft__fiber_landed(void)
 {
     weft__worker *worker = weft__worker_self();
     settle(worker);
@@ -65,7 +64,7 @@ weft__worker *weft__fiber_landed(void)
     return worker;
 }
 
-void weft__worker_switch(weft__worker *worker, weft__fiber *next)
+WEFT__FUSED void weft__worker_switch(weft__worker *worker, weft__fiber *next)
 {
     weft__fiber *from = worker->current;
     weft__store_relaxed(&worker->current, next); /* relaxed: dumps look at any time */
@@ -105,14 +104,23 @@ static weft__fiber *when_left(weft__fiber *fiber)
     return fiber;
 }
 
+/* The loop moves fibers to other workers. */
+static WEFT__NOINLINE weft__fiber *choose_checked(weft__worker *worker, int is_yielding)
+{
+    weft__check_leaving(worker, worker->current);
+    worker->is_yielding = is_yielding;
+    return fiber_for_parking(worker);
+}
+
 /* Straight to the next fiber that is ready, if that is what comes next: one switch instead of two,
  * and the caller's return address is the one that the processor expects. */
-weft__fiber *weft__worker_choose(weft__worker *worker)
+WEFT__FUSED weft__fiber *weft__worker_choose(weft__worker *worker, int is_yielding)
 {
     if (WEFT__UNLIKELY(worker->checks != 0))
-        return fiber_for_parking(worker); /* the loop moves fibers to other workers */
-    weft_task *item = weft__worker_hop(worker);
-    if (item != NULL && weft__join_type(item) == &weft__fiber_type)
+        return choose_checked(worker, is_yielding);
+    weft_task *item = weft__worker_hop(worker, is_yielding);
+    /* relaxed: whatever made it an item came with it; a task whose word says otherwise is none */
+    if (item != NULL && weft__load_relaxed(&item->state_) == (uintptr_t)&weft__fiber_type)
         return when_left((weft__fiber *)(void *)item);
     worker->handed = item;
     return fiber_for_parking(worker);
@@ -131,8 +139,7 @@ static int keep_idle(weft__waiter *nobody, void *fiber)
 static void resume(weft__worker *worker, weft__fiber *fiber)
 {
     weft_assert(worker->lane.youngest_ == worker->newest);
-    worker->left.commit = keep_idle;
-    worker->left.arg = worker->current;
+    worker->left = (weft__left){.commit = keep_idle, .arg = worker->current};
     weft__worker_switch(worker, when_left(fiber));
     settle(weft__worker_self()); /* not `worker`: this may be another thread */
 }

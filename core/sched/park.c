@@ -113,7 +113,7 @@ static WEFT__NOINLINE void put_among_others(weft__worker *worker, weft_task *ite
         weft__runtime_notify(worker->runtime, worker);
 }
 
-void weft__worker_put(weft__worker *worker, weft_task *item)
+WEFT__FUSED void weft__worker_put(weft__worker *worker, weft_task *item)
 {
     if (WEFT__LIKELY(may_keep(worker)))
         keep(worker, item);
@@ -121,7 +121,7 @@ void weft__worker_put(weft__worker *worker, weft_task *item)
         put_among_others(worker, item);
 }
 
-weft_task *weft__worker_own(weft__worker *worker)
+WEFT__FUSED weft_task *weft__worker_own(weft__worker *worker)
 {
     weft_task *item = worker->overflow;
     if (WEFT__UNLIKELY(item != NULL)) {
@@ -152,21 +152,17 @@ void weft__worker_publish_tasks(weft__worker *worker)
     weft__worker_calm(worker, 0); /* 0: the overflow list is not for thieves */
 }
 
-void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit, void *arg)
+WEFT__FUSED void weft__park(weft__worker *worker, const weft__left *left, int is_yielding)
 {
     int saved_errno = *worker->errno_at;
     weft__fiber *fiber = worker->current;
-    worker->left.commit = commit;
-    worker->left.waiter = waiter;
-    worker->left.arg = arg;
+    worker->left = *left;
     WEFT__COUNT(worker, parks, 1);
-    if (WEFT__UNLIKELY(worker->checks != 0))
-        weft__check_leaving(worker, fiber);
     weft__worker_publish(worker);
     /* relaxed: for diagnosis alone; `commit` says what it waits for */
     weft__store_relaxed(&fiber->item.state_, (uintptr_t)0);
     weft__store_relaxed(&fiber->reason, (unsigned)WEFT_REASON_UNKNOWN);
-    weft__worker_switch(worker, weft__worker_choose(worker));
+    weft__worker_switch(worker, weft__worker_choose(worker, is_yielding));
     worker = weft__fiber_landed(); /* another one, perhaps, and another thread */
     *worker->errno_at = saved_errno;
     if (WEFT__UNLIKELY(worker->checks != 0))
@@ -224,17 +220,13 @@ void weft__wait(weft__waiter *waiter, weft__commit *commit, void *arg)
         return;
     }
     waiter->fiber = worker->current;
-    weft__park(worker, waiter, commit, arg);
+    weft__left left = {.commit = commit, .waiter = waiter, .arg = arg};
+    weft__park(worker, &left, 0);
 }
 
-/* Make an item available to a runtime's workers, from anywhere. */
-static void submit(weft_runtime *runtime, weft_task *item)
+/* From outside, or from a worker of another runtime. */
+static WEFT__NOINLINE void submit_from_outside(weft_runtime *runtime, weft_task *item)
 {
-    weft__worker *worker = weft__worker_self();
-    if (worker != NULL && worker->runtime == runtime) {
-        weft__worker_put(worker, item);
-        return;
-    }
     /* Nothing else keeps a foreign runtime alive: once pushed, the item may run to its end, and
      * the runtime be destroyed, while we still look for sleepers.
      * relaxed: the push makes it visible to whoever runs the item, hence to the destroyer. */
@@ -245,7 +237,17 @@ static void submit(weft_runtime *runtime, weft_task *item)
     weft__fetch_add_acq_rel(&runtime->wakers, (uint32_t)-1);
 }
 
-void weft__fiber_ready(weft__fiber *fiber)
+/* Make an item available to a runtime's workers, from anywhere. */
+WEFT__INLINE void submit(weft_runtime *runtime, weft_task *item)
+{
+    weft__worker *worker = weft__worker_self();
+    if (WEFT__LIKELY(worker != NULL && worker->runtime == runtime))
+        weft__worker_put(worker, item);
+    else
+        submit_from_outside(runtime, item);
+}
+
+WEFT__FUSED void weft__fiber_ready(weft__fiber *fiber)
 {
     weft__fiber_mark_ready(fiber);
     submit(fiber->runtime, &fiber->item);
@@ -284,7 +286,7 @@ static void wake_thread(weft__waiter *waiter)
         weft__hook_park_wake(woken, 1);
 }
 
-void weft__wake(weft__waiter *waiter)
+WEFT__FUSED void weft__wake(weft__waiter *waiter)
 {
     weft__fiber *fiber = waiter->fiber;
     if (fiber == NULL)

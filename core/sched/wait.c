@@ -51,7 +51,7 @@
 
 /* ---- the three who resume ------------------------------------------------------------------- */
 
-int weft__wait_claim(weft__fiber *fiber)
+WEFT__FUSED int weft__wait_claim(weft__fiber *fiber)
 {
     uint64_t seen = weft__load_relaxed(&fiber->wait); /* relaxed: the swap decides */
     /* edge wait.word (acq_rel): what the waker did, for the fiber; what whoever made it runnable
@@ -145,12 +145,6 @@ static void await_wake(weft__waiter *waiter)
 
 /* ---- the fiber ------------------------------------------------------------------------------ */
 
-typedef struct attempt {
-    weft__commit *commit;
-    void *arg;
-    int64_t deadline_ns;
-} attempt;
-
 /* The fiber may be resumed from here on; but see `committing`. */
 static void announce(weft__fiber *fiber)
 {
@@ -186,21 +180,27 @@ static WEFT__NOINLINE int go_on(weft__fiber *fiber, int has_to_wait)
 }
 
 /* On the next fiber's stack: announce the wait, arm the timer, register the waiter, let go. */
-static int commit_attempt(weft__waiter *waiter, void *arg)
+WEFT__INLINE int commit_tentative(const weft__left *left)
 {
-    attempt *self = arg;
-    weft__fiber *fiber = waiter->fiber;
+    weft__fiber *fiber = left->waiter->fiber;
     announce(fiber);
     int is_cancelled = fiber->scope != NULL && weft__fiber_is_cancelled(fiber);
-    if (self->deadline_ns != WEFT_FOREVER && !is_cancelled)
-        weft__worker_arm(weft__worker_self(), &fiber->timer, self->deadline_ns);
+    if (left->deadline_ns != WEFT_FOREVER && !is_cancelled)
+        weft__worker_arm(weft__worker_self(), &fiber->timer, left->deadline_ns);
     int is_ready = 0;
-    int has_to_wait = self->commit(waiter, self->arg);
+    int has_to_wait = left->commit(left->waiter, left->arg);
     if (WEFT__UNLIKELY(!has_to_wait || is_cancelled))
         is_ready = go_on(fiber, has_to_wait);
     /* edge wait.left (release): the last access to the fiber's frame */
     weft__store_release(&fiber->committing, 0);
     return !is_ready;
+}
+
+WEFT__FUSED int weft__commit_left(const weft__left *left)
+{
+    if (left->is_tentative)
+        return commit_tentative(left);
+    return left->commit(left->waiter, left->arg);
 }
 
 /* The wait is over: what came of it? */
@@ -228,7 +228,8 @@ static int64_t attend_scope(weft__fiber *fiber, int64_t deadline_ns)
     return scopes < deadline_ns ? scopes : deadline_ns;
 }
 
-int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns)
+WEFT__FUSED int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg,
+                                 int64_t deadline_ns)
 {
     weft__worker *worker = weft__worker_self();
     if (worker == NULL)
@@ -236,10 +237,14 @@ int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg, int6
     weft__fiber *fiber = worker->current;
     if (fiber->scope != NULL)
         deadline_ns = attend_scope(fiber, deadline_ns);
-    attempt self = {.commit = commit, .arg = arg, .deadline_ns = deadline_ns};
     waiter->is_tentative = WEFT__TENTATIVE;
     waiter->fiber = fiber;
-    weft__park(worker, waiter, commit_attempt, &self);
+    weft__left left = {.commit = commit,
+                       .waiter = waiter,
+                       .arg = arg,
+                       .deadline_ns = deadline_ns,
+                       .is_tentative = 1};
+    weft__park(worker, &left, 0);
     if (deadline_ns != WEFT_FOREVER)
         weft__timer_disarm(&fiber->timer);
     return conclude(fiber);
@@ -262,7 +267,9 @@ void weft__wait_woken(weft__waiter *waiter)
         return;
     }
     uint64_t word = weft__load_acquire(&fiber->wait); /* edge wait.word (acquire): as in conclude */
-    if (STATE(word) != WOKEN)
-        weft__park(weft__worker_self(), waiter, commit_leaving, &word);
+    if (STATE(word) != WOKEN) {
+        weft__left left = {.commit = commit_leaving, .waiter = waiter, .arg = &word};
+        weft__park(weft__worker_self(), &left, 0);
+    }
     (void)conclude(fiber);
 }

@@ -38,6 +38,15 @@ typedef struct weft__worker weft__worker;
  * others. Zero: it need not wait after all. */
 typedef int weft__commit(weft__waiter *waiter, void *arg);
 
+/* What a fiber leaves to be done once its context is saved, by the next one on its worker. */
+typedef struct weft__left {
+    weft__commit *commit; /* NULL: nothing */
+    weft__waiter *waiter;
+    void *arg;
+    int64_t deadline_ns; /* WEFT_FOREVER: none */
+    int is_tentative;    /* the wait may be given up: wait.c */
+} weft__left;
+
 /* Counters; each worker writes its own, statistics add them up. */
 typedef struct weft__counters {
     uint64_t tasks_run, steals, published, raids, parks, sleeps, wakes;
@@ -71,15 +80,11 @@ struct weft__worker {
     int64_t patience_ns; /* how long to look for work before sleeping: idle.c */
     weft_task *handed;   /* what the loop executes next, or NULL */
     weft_task *newest;   /* of its items, if that is private: the oldest in the lane; or NULL */
-    int is_yielding;     /* the fiber that suspends lets older ones run first */
+    int is_yielding;     /* who has left lets older ones run first: for the loop, if it chooses */
     int unwatched;       /* the wheel's next deadline is earlier than anybody has been told */
     weft_task *overflow; /* items for which the deque had no memory, linked by prev_ */
-    struct {             /* what to do for the fiber it stood on before, if not NULL */
-        weft__commit *commit;
-        weft__waiter *waiter;
-        void *arg;
-    } left;
-    unsigned *victims;              /* other workers, nearest first; NULL: there are none */
+    weft__left left;     /* what to do for the fiber it stood on before */
+    unsigned *victims;   /* other workers, nearest first; NULL: there are none */
     unsigned ring_end[WEFT__RINGS]; /* victims[ring_end[r - 1] ... ring_end[r]) are equally far */
     int cpu;                        /* to run on, or -1 */
     int64_t hang_look_ns;           /* when to look whether all hangs; 0: not yet suspected */
@@ -270,7 +275,7 @@ void weft__submit(weft_runtime *runtime, weft_task *task, const weft_task_type *
 
 /* The two halves of weft__wait(), without its settings: a worker's fiber; a plain thread, which may
  * give up: 0 or -ETIMEDOUT. And a plain thread's sleep alone: -ECANCELED, too. */
-void weft__park(weft__worker *worker, weft__waiter *waiter, weft__commit *commit, void *arg);
+void weft__park(weft__worker *worker, const weft__left *left, int is_yielding);
 int weft__park_thread(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns);
 int weft__sleep_thread(weft__waiter *waiter, int64_t deadline_ns);
 
@@ -307,6 +312,10 @@ int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg,
                      int64_t deadline_ns) WEFT_NODISCARD;
 void weft__wait_woken(weft__waiter *waiter);
 
+/* Make the commit that a fiber has left. Zero: it need not wait, and nobody else makes it
+ * runnable. */
+int weft__commit_left(const weft__left *left) WEFT_NODISCARD;
+
 /* Whoever cancels the scope of a plain thread that waits. Nonzero: the sleeper is to be woken. */
 int weft__wait_cut_off(weft__waiter *waiter);
 
@@ -326,7 +335,7 @@ void weft__worker_switch(weft__worker *worker, weft__fiber *next);
 
 /* What a fiber that suspends switches to: the next one that is ready, or an idle one, on which the
  * loop goes on. It never fails. */
-weft__fiber *weft__worker_choose(weft__worker *worker);
+weft__fiber *weft__worker_choose(weft__worker *worker, int is_yielding);
 
 /* An idle fiber, from the worker's cache or new; NULL: no memory. And back into the cache. */
 weft__fiber *weft__worker_fiber(weft__worker *worker);
@@ -352,9 +361,9 @@ void weft__runtime_offer(weft_runtime *runtime);
  * processor. */
 void weft__onlooker_comes(void);
 
-/* The next item at hand, for a fiber that suspends; NULL: nothing, or it is time for the loop to
- * see to others. */
-weft_task *weft__worker_hop(weft__worker *worker);
+/* The next item at hand, for a fiber that suspends, the oldest if it yields; NULL: nothing, or it
+ * is time for the loop to see to others. */
+weft_task *weft__worker_hop(weft__worker *worker, int is_yielding);
 
 /* This worker has armed a deadline, or waits for a file, and goes on with something else: see that
  * a sleeper, if there is one, wakes for it. */

@@ -33,8 +33,8 @@ static WEFT__NOINLINE int give_up(weft__sleeper *sleeper, weft__leave *leave, vo
     return sleeper->result;
 }
 
-int weft__waitq_sleep_or_leave(weft__sleeper *sleeper, weft__commit *commit, weft__leave *leave,
-                               void *arg, int64_t deadline_ns)
+WEFT__FUSED int weft__waitq_sleep_or_leave(weft__sleeper *sleeper, weft__commit *commit,
+                                           weft__leave *leave, void *arg, int64_t deadline_ns)
 {
     weft__waiter waiter;
     /* cppcheck-suppress autoVariables ; nobody knows the sleeper any more at the return */

@@ -163,11 +163,10 @@ WEFT__INLINE weft__sleeper *weft__waitq_take(weft__waitq *queue)
 /* Take up to *count out: a chain linked by `next`, longest waiter first. *count is what is left. */
 WEFT__INLINE weft__sleeper *weft__waitq_take_some(weft__waitq *queue, size_t *count)
 {
-    weft__sleeper *chain = NULL;
-    weft__sleeper **end = &chain;
-    for (; *count > 0 && (*end = weft__waitq_take(queue)) != NULL; (*count)--)
-        end = &(*end)->next;
-    return chain;
+    weft__sleeper *first = *count > 0 ? weft__waitq_take(queue) : NULL;
+    for (weft__sleeper *last = first; last != NULL && --*count > 0; last = last->next)
+        last->next = weft__waitq_take(queue);
+    return first;
 }
 
 /* Take all out: a chain as well. */

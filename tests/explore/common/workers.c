@@ -88,9 +88,10 @@ int weft__runtime_shared(weft_runtime **out)
     return 0;
 }
 
-weft__fiber *weft__worker_choose(weft__worker *worker)
+weft__fiber *weft__worker_choose(weft__worker *worker, int is_yielding)
 {
     (void)worker;
+    (void)is_yielding;
     return &spare;
 }
 
@@ -102,10 +103,10 @@ weft__worker *weft__fiber_landed(void)
 void weft__worker_switch(weft__worker *worker, weft__fiber *next)
 {
     uint32_t *word = &resumed[worker - workers];
-    weft__commit *commit = worker->left.commit;
+    weft__left left = worker->left;
     worker->current->context.stack = next; /* saved: a resumer that reads it too early is a race */
     worker->left.commit = NULL;
-    int is_parked = commit(worker->left.waiter, worker->left.arg);
+    int is_parked = weft__commit_left(&left);
     if (worker->unwatched) /* as weft__fiber_landed() does */
         weft__worker_see_watched(worker);
     if (!is_parked)

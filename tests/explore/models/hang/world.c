@@ -195,6 +195,11 @@ int weft__wait_claim(weft__fiber *fiber)
     return 1;
 }
 
+int weft__commit_left(const weft__left *left)
+{
+    return left->commit(left->waiter, left->arg);
+}
+
 /* ---- plain threads, and the kernel that counts them ------------------------------------------ */
 
 void thread_makes(void)
