@@ -77,7 +77,9 @@ static int64_t number_of_type(weft_procpool *pool, const weft_task_type *type)
     if (pool->type_count == WEFT__TYPES_MAX)
         return -ENOMEM;
     weft__types *table = pool->segment.types;
-    int rc = weft__image_locate((uintptr_t)type, &table->all[pool->type_count]);
+    int rc = weft__pool_segment_reserve_type(&pool->segment, pool->type_count);
+    if (rc == 0)
+        rc = weft__image_locate((uintptr_t)type, &table->all[pool->type_count]);
     if (rc != 0)
         return rc;
     pool->types[pool->type_count++] = type;

@@ -77,9 +77,10 @@ int weft__pool_segment_create(weft__pool_segment *segment, const weft__geometry 
         return -errno;
     offsets at = lay_out(geometry);
     int rc = 0;
+    size_t needed = at.types + offsetof(weft__types, all);
     if (ftruncate(file, (off_t)at.end) != 0 ||
         fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 ||
-        fallocate(file, 0, 0, (off_t)at.regions) != 0)
+        fallocate(file, 0, 0, (off_t)needed) != 0)
         rc = -errno;
     if (rc == 0)
         rc = map(segment, geometry, file);
@@ -104,20 +105,33 @@ void weft__pool_segment_destroy(weft__pool_segment *segment)
     (void)close(segment->file);
 }
 
+static off_t offset_of(const weft__pool_segment *segment, const void *place)
+{
+    return (const unsigned char *)place - (const unsigned char *)segment->memory;
+}
+
 static off_t region_offset(const weft__pool_segment *segment, uint32_t index)
 {
-    const unsigned char *region = weft__pool_segment_task(segment, index, 1);
-    return region - (const unsigned char *)segment->memory;
+    return offset_of(segment, weft__pool_segment_task(segment, index, 1));
+}
+
+/* A page that there is no memory for must be an error here, not a signal at its first use. */
+static int reserve(const weft__pool_segment *segment, off_t offset, size_t bytes)
+{
+    if (weft__fault())
+        return -ENOMEM;
+    return fallocate(segment->file, 0, offset, (off_t)bytes) != 0 ? -errno : 0;
 }
 
 int weft__pool_segment_reserve(weft__pool_segment *segment, uint32_t index, size_t bytes)
 {
-    if (weft__fault())
-        return -ENOMEM;
-    /* A page that there is no memory for must be an error here, not a signal at its first use. */
-    if (fallocate(segment->file, 0, region_offset(segment, index), (off_t)bytes) != 0)
-        return -errno;
-    return 0;
+    return reserve(segment, region_offset(segment, index), bytes);
+}
+
+int weft__pool_segment_reserve_type(weft__pool_segment *segment, uint32_t number)
+{
+    weft__symbol *symbol = &segment->types->all[number];
+    return reserve(segment, offset_of(segment, symbol), sizeof(*symbol));
 }
 
 void weft__pool_segment_release(weft__pool_segment *segment, uint32_t index, size_t bytes)

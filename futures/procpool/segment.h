@@ -17,7 +17,8 @@
 
 #define WEFT__TYPES_MAX 256u
 
-/* The kinds of tasks that have been submitted so far. Only grows. */
+/* The kinds of tasks that have been submitted so far. Only grows, and its memory with it: few
+ * programs have more than some, and memory for all took a tenth of the time of a small pool. */
 typedef struct weft__types {
     uint32_t count; /* the pool's */
     weft__symbol all[WEFT__TYPES_MAX];
@@ -60,6 +61,9 @@ WEFT__INLINE void *weft__pool_segment_task(const weft__pool_segment *segment, ui
 
 /* Make sure that there is memory for the first `bytes` bytes of a region: 0, -ENOMEM, -ENOSPC. */
 int weft__pool_segment_reserve(weft__pool_segment *segment, uint32_t index, size_t bytes);
+
+/* The same for the place of one kind of task. */
+int weft__pool_segment_reserve_type(weft__pool_segment *segment, uint32_t number);
 
 /* Give the memory of a region back. */
 void weft__pool_segment_release(weft__pool_segment *segment, uint32_t index, size_t bytes);
