@@ -31,8 +31,9 @@
 struct weft_process {
     int pid;
     int pidfd;
-    int report_fd;        /* -1 once it has been read */
-    pthread_mutex_t lock; /* protects report_fd, report and report_rc */
+    int report_fd;
+    pthread_mutex_t lock; /* protects the rest, but for the name */
+    int is_reported;      /* the report has been read, or will not come */
     int report_rc;        /* 0: `report` holds */
     weft__report report;
     char name[WEFT__NAME_BYTES];
@@ -48,8 +49,7 @@ static void read_report(weft_process *process)
         process->report = report;
     else
         process->report_rc = -ECHILD; /* the server was killed */
-    (void)close(process->report_fd);
-    process->report_fd = -1;
+    process->is_reported = 1;
 }
 
 /* Wait for the report: 0 it has been read, -ETIMEDOUT. In the thread, for a moment: the lock is
@@ -58,7 +58,7 @@ static int settle(weft_process *process, int64_t deadline_ns)
 {
     int rc = 0;
     (void)pthread_mutex_lock(&process->lock);
-    if (process->report_fd >= 0) {
+    if (!process->is_reported) {
         rc = weft__wait_readable(process->report_fd, deadline_ns);
         if (rc == 0)
             read_report(process);
@@ -221,7 +221,14 @@ int weft_process_start(weft_process **process, int (*body)(weft_child *self),
 
 int weft_process_join(weft_process *process, int64_t deadline_ns)
 {
-    int rc = weft__block_now()->wait_readable(process->pidfd, deadline_ns);
+    const weft__block *block = weft__block_now();
+    /* The report comes after the end, so whoever waits for it is woken only once. */
+    int rc = block->wait_readable(process->report_fd, deadline_ns);
+    if (rc == 0 && settle(process, WEFT_POLL) == 0 && process->report_rc == 0)
+        return 0;
+    /* There is none yet, or the server was killed, and nobody knows when this one ends. */
+    if (rc == 0 || rc == -ETIMEDOUT)
+        rc = block->wait_readable(process->pidfd, deadline_ns);
     if (rc != 0)
         return rc;
     /* It has ended; the report takes a moment that a deadline in the past should not cost us. */
