@@ -249,6 +249,11 @@ static int milliseconds_to(int64_t deadline_ns)
     return rest > 3600 * WEFT_SEC ? 3600 * 1000 : (int)((rest + WEFT_MSEC - 1) / WEFT_MSEC);
 }
 
+static int is_stopping(weft_procpool *pool)
+{
+    return weft__load_relaxed(&pool->is_stopping) != 0; /* relaxed: the eventfd orders it */
+}
+
 /* Sleep until something happens, then see to deaths and empty seats. */
 static void sleep_and_see(weft_procpool *pool)
 {
@@ -264,6 +269,10 @@ static void sleep_and_see(weft_procpool *pool)
     int rc = poll(watched, count + 1, milliseconds_to(next_look(pool)));
     if (rc > 0 && watched[count].revents != 0)
         (void)!read(pool->call, &calls, sizeof(calls));
+    /* Workers that were told to end need no others in their places. Who sees that too late starts
+     * some that end at once. */
+    if (is_stopping(pool))
+        return;
     for (uint32_t i = 0; i < count; i++) {
         if (rc > 0 && watched[i].revents != 0)
             weft__procpool_bury(pool, i);
@@ -284,7 +293,7 @@ void *weft__procpool_collect_for_ever(void *arg)
 {
     weft_procpool *pool = arg;
     (void)pthread_setname_np(pthread_self(), "weft/procpool");
-    while (!weft__load_relaxed(&pool->is_stopping)) /* relaxed: the eventfd orders it */
+    while (!is_stopping(pool))
         weft__procpool_step(pool);
     return NULL;
 }

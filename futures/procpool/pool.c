@@ -535,8 +535,10 @@ static int start(weft_procpool *pool)
         rc = -EAGAIN;
     if (rc == 0)
         rc = -pthread_create(&pool->thread, NULL, weft__procpool_collect_for_ever, pool);
-    if (rc != 0)
+    if (rc != 0) {
+        weft__procpool_close(pool);
         weft__procpool_dismiss(pool);
+    }
     return rc;
 }
 
@@ -600,6 +602,7 @@ int weft_procpool_destroy(weft_procpool *pool)
         if (rc != 0)
             return rc;
         weft__store_relaxed(&pool->is_stopping, 1); /* relaxed: the eventfd orders it */
+        weft__procpool_close(pool);                 /* they end while the collector does */
         (void)!write(pool->call, &one, sizeof(one));
         (void)pthread_join(pool->thread, NULL);
         weft__procpool_dismiss(pool);

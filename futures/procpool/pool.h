@@ -139,7 +139,10 @@ int weft__procpool_seat(weft_procpool *pool, uint32_t number);
 /* The process of the seat is dead: its task fails, another takes its place. */
 void weft__procpool_bury(weft_procpool *pool, uint32_t number);
 
-/* Tell all workers to end, and wait until they have. */
+/* Tell all workers to end, those too that begin from now on. */
+void weft__procpool_close(weft_procpool *pool);
+
+/* Wait until they have. No thread collects any more. */
 void weft__procpool_dismiss(weft_procpool *pool);
 
 #endif

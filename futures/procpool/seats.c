@@ -165,13 +165,17 @@ void weft__procpool_bury(weft_procpool *pool, uint32_t number)
 
 /* ---- dismissed ------------------------------------------------------------------------------- */
 
-void weft__procpool_dismiss(weft_procpool *pool)
+void weft__procpool_close(weft_procpool *pool)
 {
     weft__board *board = &pool->segment.board;
     weft__store_relaxed(&board->words->is_closing, 1); /* relaxed: the bell orders it */
     for (uint32_t i = 0; i < board->worker_count; i++)
         weft__bell_ring(&board->desks[i].bell);
-    for (uint32_t i = 0; i < board->worker_count; i++) {
+}
+
+void weft__procpool_dismiss(weft_procpool *pool)
+{
+    for (uint32_t i = 0; i < pool->segment.board.worker_count; i++) {
         weft_process *process = unseat(pool, i);
         if (process == NULL)
             continue;
