@@ -277,7 +277,7 @@ static void sleep_and_see(weft_procpool *pool)
         if (rc > 0 && watched[i].revents != 0)
             weft__procpool_bury(pool, i);
         else if (pool->seats[i].process == NULL && !pool->is_broken)
-            (void)weft__procpool_seat(pool, i);
+            (void)weft__procpool_seat(pool, i, 1);
     }
 }
 

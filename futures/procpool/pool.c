@@ -528,9 +528,7 @@ static int start(weft_procpool *pool)
     pool->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (pool->call < 0)
         return -errno;
-    int rc = 0;
-    for (uint32_t i = 0; i < pool->config.workers && rc == 0; i++)
-        rc = weft__procpool_seat(pool, i);
+    int rc = weft__procpool_seat(pool, 0, pool->config.workers);
     if (rc == 0 && weft__fault())
         rc = -EAGAIN;
     if (rc == 0)

@@ -133,8 +133,8 @@ void weft__procpool_leave(weft_procpool *pool);
 
 /* ---- seats.c --------------------------------------------------------------------------------- */
 
-/* Start a process for the seat: 0 or -errno. */
-int weft__procpool_seat(weft_procpool *pool, uint32_t number);
+/* Start processes for `count` seats: 0 or -errno, and some may have been started. */
+int weft__procpool_seat(weft_procpool *pool, uint32_t first, uint32_t count);
 
 /* The process of the seat is dead: its task fails, another takes its place. */
 void weft__procpool_bury(weft_procpool *pool, uint32_t number);

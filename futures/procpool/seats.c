@@ -9,6 +9,8 @@
 
 #include <weft/atomic.h>
 
+#include "process/start.h"
+
 #include "hooks.h"
 
 #include <errno.h>
@@ -22,12 +24,12 @@
 
 /* ---- seated ---------------------------------------------------------------------------------- */
 
-int weft__procpool_seat(weft_procpool *pool, uint32_t number)
+/* Lay the seat for a process that is to take it. */
+static int prepare(weft_procpool *pool, uint32_t number, weft__start *start)
 {
     int fds[WEFT__WORKER_FDS] = {
         [WEFT__WORKER_SEGMENT] = pool->segment.file, [WEFT__WORKER_CALL] = pool->call};
     char name[32];
-    weft_process *process;
     weft__desk *desk = &pool->segment.board.desks[number];
     (void)snprintf(name, sizeof(name), "weft/worker-%u", number);
     weft_process_config config = {.name = name,
@@ -40,14 +42,41 @@ int weft__procpool_seat(weft_procpool *pool, uint32_t number)
     weft__store_relaxed(&desk->is_ready, 0);   /* relaxed: nobody sits there */
     weft__store_relaxed(&desk->is_retired, 0); /* relaxed: the same */
     weft__board_sleep(&pool->segment.board, number, 0);
-    int rc = weft_process_start(&process, weft__worker_process, &config);
-    if (rc != 0)
-        return rc;
+    return weft__start_prepare(start, weft__worker_process, &config);
+}
+
+/* Start processes for the next seats from `first` on, as many as can be started at once. */
+static int seat_some(weft_procpool *pool, uint32_t first, uint32_t count)
+{
+    weft__start starts[WEFT__STARTS_MAX];
+    uint32_t prepared = 0;
+    int rc = 0;
+    for (; prepared < count; prepared++) {
+        rc = prepare(pool, first + prepared, &starts[prepared]);
+        if (rc != 0)
+            break;
+    }
+    int launch_rc = prepared > 0 ? weft__start_launch(starts, prepared) : 0;
     weft_mutex_lock(&pool->lock);
-    pool->seats[number].process = process;
-    pool->seats[number].pid = weft_process_pid(process);
+    for (uint32_t i = 0; i < prepared; i++) {
+        weft_process *process = starts[i].process;
+        pool->seats[first + i].process = process;
+        pool->seats[first + i].pid = process != NULL ? weft_process_pid(process) : 0;
+    }
     weft_mutex_unlock(&pool->lock);
-    return 0;
+    return launch_rc != 0 ? launch_rc : rc;
+}
+
+int weft__procpool_seat(weft_procpool *pool, uint32_t first, uint32_t count)
+{
+    int rc = 0;
+    while (count > 0 && rc == 0) {
+        uint32_t some = count < WEFT__STARTS_MAX ? count : WEFT__STARTS_MAX;
+        rc = seat_some(pool, first, some);
+        first += some;
+        count -= some;
+    }
+    return rc;
 }
 
 static weft_process *unseat(weft_procpool *pool, uint32_t number)
@@ -158,7 +187,7 @@ void weft__procpool_bury(weft_procpool *pool, uint32_t number)
         weft__procpool_break(pool, status);
     if (pool->is_broken)
         return;
-    (void)weft__procpool_seat(pool, number); /* if it fails, the collector tries again */
+    (void)weft__procpool_seat(pool, number, 1); /* if it fails, the collector tries again */
     /* It may have been woken for a task that it had not taken yet. */
     weft__procpool_wake(pool, 1);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* link.c — the caller's end of its server: starting one, asking it, noticing its death.
  *
- * One server for each process, started by the first request and for ever after; one request at a
- * time, under a lock that is held for as long as a fork takes. A server that was killed is noticed
+ * One server for each process, started by the first request and for ever after; requests are made
+ * under a lock that is held for as long as their forks take. A server that was killed is noticed
  * by the next request, which starts another; children of the old one go on, unless they are
  * daemonic.
  *
@@ -246,9 +246,9 @@ static void disown(uint64_t number)
         (void)weft__wire_send(peer.socket, &order, offsetof(weft__request, arg), NULL, 0);
 }
 
-/* The reply to the last request; those to earlier ones, which were given up, are passed over. 1,
- * 0 there is no server, or -errno. */
-static int64_t await_reply(weft__reply *reply, int *pidfd, int64_t deadline_ns)
+/* The reply to the request of that number; those to earlier ones, which were given up, are passed
+ * over. 1, 0 there is no server, or -errno. */
+static int64_t await_reply(uint64_t number, weft__reply *reply, int *pidfd, int64_t deadline_ns)
 {
     for (;;) {
         size_t received = 1;
@@ -256,52 +256,87 @@ static int64_t await_reply(weft__reply *reply, int *pidfd, int64_t deadline_ns)
             return -ETIMEDOUT;
         int64_t got = weft__wire_receive(peer.socket, reply, sizeof(*reply), pidfd, &received);
         int is_whole = got > 0 || got == -EMFILE;
-        if (!is_whole || reply->number == peer.number)
+        if (!is_whole || reply->number == number)
             return got > 0 ? 1 : got;
         if (got > 0)
             weft__close_all(pidfd, received);
     }
 }
 
-/* One request and its reply. -EPIPE: there is no server at the other end. */
-static int ask(weft__request *request, size_t bytes, const int *fds, size_t count, int *pid,
-               int *pidfd)
+/* Send the order: 0 an answer will come; -EPIPE there is no server at the other end. */
+static int send_order(weft__order *order)
+{
+    order->request->number = ++peer.number;
+    if (weft__wait_writable(peer.socket, order->request->deadline_ns) != 0)
+        return -ETIMEDOUT;
+    int rc =
+        weft__wire_send(peer.socket, order->request, order->bytes, order->fds, order->fd_count);
+    return rc == -ECONNRESET ? -EPIPE : rc;
+}
+
+/* The answer to an order that was sent. */
+static int take_answer(weft__order *order)
 {
     weft__reply reply = {0};
-    request->number = ++peer.number;
-    if (weft__wait_writable(peer.socket, request->deadline_ns) != 0)
-        return -ETIMEDOUT;
-    int rc = weft__wire_send(peer.socket, request, bytes, fds, count);
-    if (rc != 0)
-        return rc == -ECONNRESET ? -EPIPE : rc;
-    int64_t got = await_reply(&reply, pidfd, request->deadline_ns);
+    uint64_t number = order->request->number;
+    int64_t got = await_reply(number, &reply, &order->pidfd, order->request->deadline_ns);
     if (got == 0)
         return -EPIPE;
     if (got == -ETIMEDOUT || (got == -EMFILE && reply.rc == 0))
-        disown(request->number);
+        disown(number);
     if (got < 0)
         return (int)got;
-    if (reply.rc != 0)
-        return reply.rc;
-    *pid = reply.pid;
+    order->pid = reply.pid;
+    return reply.rc;
+}
+
+/* Have those started that no server has heard of. One order is under way while another is served;
+ * more would only fill the socket. */
+static void ask(weft__order *orders, size_t count)
+{
+    weft__order *sent = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (orders[i].rc != -EPIPE)
+            continue;
+        int rc = send_order(&orders[i]);
+        if (sent != NULL)
+            sent->rc = take_answer(sent);
+        sent = rc == 0 ? &orders[i] : NULL;
+        orders[i].rc = rc;
+    }
+    if (sent != NULL)
+        sent->rc = take_answer(sent);
+}
+
+static void set_all(weft__order *orders, size_t count, int from, int to)
+{
+    for (size_t i = 0; i < count; i++)
+        if (orders[i].rc == from)
+            orders[i].rc = to;
+}
+
+static int is_any_left(const weft__order *orders, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (orders[i].rc == -EPIPE)
+            return 1;
     return 0;
 }
 
-static int start(weft__request *request, size_t bytes, const int *fds, size_t count, int *pid,
-                 int *pidfd)
+static void start(weft__order *orders, size_t count)
 {
-    if (peer.is_up) {
-        int rc = ask(request, bytes, fds, count, pid, pidfd);
-        if (rc != -EPIPE)
-            return rc;
-    }
+    if (peer.is_up)
+        ask(orders, count);
+    if (!is_any_left(orders, count))
+        return;
     take_down();
-    int rc = bring_up(request->deadline_ns);
-    if (rc != 0) {
+    int rc = bring_up(orders[0].request->deadline_ns);
+    if (rc == 0) {
+        ask(orders, count);
+    } else {
         take_down();
-        return rc;
+        set_all(orders, count, -EPIPE, rc);
     }
-    return ask(request, bytes, fds, count, pid, pidfd);
 }
 
 /* By the wall clock: ThreadSanitizer does not know pthread_mutex_clocklock(), and whoever sets the
@@ -319,14 +354,16 @@ static int lock_until(int64_t deadline_ns)
     return -pthread_mutex_timedlock(&peer.lock, &limit);
 }
 
-int weft__link_start(weft__request *request, size_t bytes, const int *fds, size_t count, int *pid,
-                     int *pidfd)
+void weft__link_start(weft__order *orders, size_t count)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, watch_forks);
-    if (lock_until(request->deadline_ns) != 0)
-        return -ETIMEDOUT;
-    int rc = start(request, bytes, fds, count, pid, pidfd);
+    for (size_t i = 0; i < count; i++)
+        orders[i].rc = -EPIPE; /* no server has heard of it */
+    if (lock_until(orders[0].request->deadline_ns) != 0) {
+        set_all(orders, count, -EPIPE, -ETIMEDOUT);
+        return;
+    }
+    start(orders, count);
     (void)pthread_mutex_unlock(&peer.lock);
-    return rc;
 }

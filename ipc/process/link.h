@@ -5,10 +5,20 @@
 
 #include "process/wire.h"
 
-/* Have the server start the child that the first `bytes` bytes of the request describe, which gets
- * its number here. The server itself is started if there is none. 0, and *pid and *pidfd are set;
- * or -errno, -ETIMEDOUT at the request's deadline. Any thread. */
-int weft__link_start(weft__request *request, size_t bytes, const int *fds, size_t count, int *pid,
-                     int *pidfd);
+/* A child that the server is to start, and its answer. */
+typedef struct weft__order {
+    weft__request *request; /* gets its number here */
+    size_t bytes;           /* of it that are sent */
+    const int *fds;
+    size_t fd_count;
+    int rc; /* 0: there is a child; or -errno, -ETIMEDOUT at the request's deadline */
+    int pid;
+    int pidfd;
+} weft__order;
+
+/* Have the server start all these children. It finds the next order waiting when it has seen to
+ * one, so that nobody waits for anybody in between. The server itself is started if there is none.
+ * Any thread. */
+void weft__link_start(weft__order *orders, size_t count);
 
 #endif

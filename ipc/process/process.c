@@ -8,6 +8,7 @@
 #include <weft/process.h>
 
 #include "process/link.h"
+#include "process/start.h"
 
 #include <weft/atomic.h>
 
@@ -69,15 +70,6 @@ static int settle(weft_process *process, int64_t deadline_ns)
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
-/* What goes along with a request, and is closed here afterwards except for the user's. */
-typedef struct parcel {
-    int fds[WEFT__REQUEST_FDS_MAX];
-    size_t count;
-    int folder;    /* ours, or -1 */
-    int report_fd; /* the server's end */
-    int arg_file;  /* ours, or -1 */
-} parcel;
-
 static int check(const weft_process_config *config)
 {
     if (config->fd_count > WEFT_PROCESS_FDS_MAX || (config->fd_count > 0 && config->fds == NULL) ||
@@ -114,66 +106,67 @@ static int put_in_file(const void *data, size_t bytes)
 }
 
 /* Collect the descriptors, in the order that server.c expects. */
-static void pack(parcel *load, weft__request *request, const weft_process_config *config)
+static void pack(weft__start *start, const weft_process_config *config)
 {
+    weft__request *request = start->request;
+    size_t count = 0;
     for (int i = 0; i < STDIO_COUNT; i++)
         if (fcntl(i, F_GETFD) >= 0) {
             request->has_stdio[i] = 1;
-            load->fds[load->count++] = i;
+            start->fds[count++] = i;
         }
-    if (load->folder >= 0) {
+    if (start->folder >= 0) {
         request->has_folder = 1;
-        load->fds[load->count++] = load->folder;
+        start->fds[count++] = start->folder;
     }
-    load->fds[load->count++] = load->report_fd;
-    if (load->arg_file >= 0) {
+    start->fds[count++] = start->report_fd;
+    if (start->arg_file >= 0) {
         request->has_arg_file = 1;
-        load->fds[load->count++] = load->arg_file;
+        start->fds[count++] = start->arg_file;
     }
     for (size_t i = 0; i < config->fd_count; i++)
-        load->fds[load->count++] = config->fds[i];
+        start->fds[count++] = config->fds[i];
     request->fd_count = (uint32_t)config->fd_count;
+    start->count = count;
 }
 
-/* Describe the child to the server, and have it started. */
-static int launch(weft_process *process, uintptr_t body, const weft_process_config *config,
-                  weft__request *request, parcel *load)
+/* Describe the child to the server. */
+static int describe(weft__start *start, uintptr_t body, const weft_process_config *config)
 {
+    weft__request *request = start->request;
     memset(request, 0, offsetof(weft__request, arg));
     request->magic = WEFT__SERVER_MAGIC;
     request->arg_bytes = config->arg_bytes;
     request->deadline_ns = weft_in(config->start_ns_max > 0 ? config->start_ns_max : START_NS_MAX);
     request->is_daemonic = config->daemonic != 0;
     request->is_exec = config->method == WEFT_PROCESS_EXEC;
-    memcpy(request->name, process->name, sizeof(request->name));
+    memcpy(request->name, start->process->name, sizeof(request->name));
     int rc = weft__image_locate(body, &request->body);
     if (rc != 0)
         return rc;
-    size_t inline_bytes = config->arg_bytes;
-    if (inline_bytes > sizeof(request->arg)) {
-        load->arg_file = put_in_file(config->arg, config->arg_bytes);
-        if (load->arg_file < 0)
-            return load->arg_file;
-        inline_bytes = 0;
-    } else if (inline_bytes > 0) {
-        memcpy(request->arg, config->arg, inline_bytes);
+    start->bytes = offsetof(weft__request, arg);
+    if (config->arg_bytes > sizeof(request->arg)) {
+        start->arg_file = put_in_file(config->arg, config->arg_bytes);
+        if (start->arg_file < 0)
+            return start->arg_file;
+    } else if (config->arg_bytes > 0) {
+        memcpy(request->arg, config->arg, config->arg_bytes);
+        start->bytes += config->arg_bytes;
     }
-    load->folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC); /* without one it stays put */
-    pack(load, request, config);
-    (void)fflush(stdout);
-    return weft__link_start(request, offsetof(weft__request, arg) + inline_bytes, load->fds,
-                            load->count, &process->pid, &process->pidfd);
+    start->folder = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC); /* without one it stays put */
+    pack(start, config);
+    return 0;
 }
 
-static int open_report(weft_process *process, parcel *load)
+static int open_report(weft__start *start)
 {
     int ends[2];
     if (weft__fault())
         return -EMFILE;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return -errno;
-    process->report_fd = ends[0];
-    load->report_fd = ends[1];
+    start->process->report_fd = ends[0];
+    start->report_fd = ends[1];
     return 0;
 }
 
@@ -184,37 +177,76 @@ static void dispose(weft_process *process)
     weft__free(process);
 }
 
-int weft_process_start(weft_process **process, int (*body)(weft_child *self),
-                       const weft_process_config *config)
+/* What was only needed for the start is given back, and without a child the process as well. */
+static void conclude(weft__start *start, int rc)
 {
-    static const weft_process_config defaults;
-    parcel load = {.folder = -1, .report_fd = -1, .arg_file = -1};
-    if (config == NULL)
-        config = &defaults;
+    weft__close_all((int[]){start->folder, start->report_fd, start->arg_file}, 3);
+    weft__free(start->request);
+    if (rc != 0) {
+        dispose(start->process);
+        start->process = NULL;
+    }
+}
+
+int weft__start_prepare(weft__start *start, int (*body)(weft_child *self),
+                        const weft_process_config *config)
+{
+    *start = (weft__start){.folder = -1, .report_fd = -1, .arg_file = -1};
     int rc = check(config);
     if (rc != 0)
         return rc;
     weft_process *made = weft__alloc(sizeof(*made));
-    weft__request *request = weft__alloc(sizeof(*request));
-    if (made == NULL || request == NULL) {
+    start->request = weft__alloc(sizeof(*start->request));
+    if (made == NULL || start->request == NULL) {
         weft__free(made);
-        weft__free(request);
+        weft__free(start->request);
         return -ENOMEM;
     }
     *made = (weft_process){.pidfd = -1, .report_fd = -1};
     (void)pthread_mutex_init(&made->lock, NULL);
     give_name(made->name, config->name);
-    rc = open_report(made, &load);
+    start->process = made;
+    rc = open_report(start);
     if (rc == 0)
-        rc = launch(made, (uintptr_t)body, config, request, &load);
-    weft__close_all((int[]){load.folder, load.report_fd, load.arg_file}, 3);
-    weft__free(request);
-    if (rc != 0) {
-        dispose(made);
-        return rc;
+        rc = describe(start, (uintptr_t)body, config);
+    if (rc != 0)
+        conclude(start, rc);
+    return rc;
+}
+
+int weft__start_launch(weft__start *starts, size_t count)
+{
+    weft__order orders[WEFT__STARTS_MAX];
+    int rc = 0;
+    for (size_t i = 0; i < count; i++)
+        orders[i] = (weft__order){.request = starts[i].request,
+                                  .bytes = starts[i].bytes,
+                                  .fds = starts[i].fds,
+                                  .fd_count = starts[i].count,
+                                  .pidfd = -1};
+    (void)fflush(stdout);
+    weft__link_start(orders, count);
+    for (size_t i = 0; i < count; i++) {
+        starts[i].process->pid = orders[i].pid;
+        starts[i].process->pidfd = orders[i].pidfd;
+        conclude(&starts[i], orders[i].rc);
+        if (rc == 0)
+            rc = orders[i].rc;
     }
-    *process = made;
-    return 0;
+    return rc;
+}
+
+int weft_process_start(weft_process **process, int (*body)(weft_child *self),
+                       const weft_process_config *config)
+{
+    static const weft_process_config defaults;
+    weft__start start;
+    int rc = weft__start_prepare(&start, body, config != NULL ? config : &defaults);
+    if (rc == 0)
+        rc = weft__start_launch(&start, 1);
+    if (rc == 0)
+        *process = start.process;
+    return rc;
 }
 
 /* ---- living and dying ------------------------------------------------------------------------ */

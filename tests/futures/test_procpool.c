@@ -739,6 +739,25 @@ static void test_nothing_is_left(void **state)
     assert_true(count_mappings() <= mappings + 4); /* allocators keep some */
 }
 
+/* More than are started at once, by a server that is there or by another. */
+static void test_many_workers(void **state)
+{
+    enum { MANY = 19 };
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        char path[64];
+        weft_procpool *pool = create_of(MANY);
+        (void)snprintf(path, sizeof(path), "/proc/%d/status", weft_procpool_pid(pool, MANY - 1));
+        int server = (int)read_key(path, "PPid:");
+        for (unsigned i = 0; i < MANY; i++)
+            for (unsigned other = 0; other < i; other++)
+                assert_true(weft_procpool_pid(pool, i) != weft_procpool_pid(pool, other));
+        assert_int_equal(sum_in(pool, 1, 2), 3);
+        assert_int_equal(weft_procpool_destroy(pool), 0);
+        assert_int_equal(kill(server, SIGKILL), 0);
+    }
+}
+
 static void test_every_step_of_create_may_fail(void **state)
 {
     weft_procpool *pool = NULL;
@@ -838,6 +857,7 @@ int main(void)
         cmocka_unit_test(test_callback_may_submit_and_wait),
         cmocka_unit_test(test_bad_configurations),
         cmocka_unit_test(test_nothing_is_left),
+        cmocka_unit_test(test_many_workers),
         cmocka_unit_test(test_every_step_of_create_may_fail),
         cmocka_unit_test(test_every_allocation_of_a_task_may_fail),
         cmocka_unit_test(test_forked_copy),

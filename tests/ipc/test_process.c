@@ -16,6 +16,8 @@
 
 #include <weft/process.h>
 
+#include "process/start.h"
+
 #include "alloc.h"
 
 static int global = 1;
@@ -719,6 +721,67 @@ static void test_server_is_stopped(void **state)
     close(open_end[1]);
 }
 
+#define TOGETHER 5
+
+static int give_argument_back(weft_child *self)
+{
+    return *(int *)self->arg;
+}
+
+/* Start some at once, each with its number for an argument. */
+static int start_together(weft_process **processes, int (*body)(weft_child *),
+                          weft_process_config config)
+{
+    weft__start starts[TOGETHER];
+    for (int i = 0; i < TOGETHER; i++) {
+        config.arg = &i;
+        config.arg_bytes = sizeof(i);
+        assert_int_equal(weft__start_prepare(&starts[i], body, &config), 0);
+    }
+    int rc = weft__start_launch(starts, TOGETHER);
+    for (int i = 0; i < TOGETHER; i++)
+        processes[i] = starts[i].process;
+    return rc;
+}
+
+/* Several are started by one server, by another if that was killed, or none is if it stands still
+ * until the deadline. */
+static void test_several_at_once(void **state)
+{
+    weft_process *processes[TOGETHER];
+    weft_process_config config = {.start_ns_max = 0};
+    int held[2], open_end[2];
+    (void)state;
+    assert_true(pipe2(held, O_CLOEXEC) == 0 && pipe2(open_end, O_CLOEXEC) == 0);
+    weft_process *other = start(sleep_long, NULL);
+    size_t before = count_fds();
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(start_together(processes, give_argument_back, config), 0);
+        for (int i = 0; i < TOGETHER; i++)
+            assert_int_equal(finish(processes[i]), i);
+        if (round == 0)
+            assert_int_equal(kill(parent_of(weft_process_pid(other)), SIGKILL), 0);
+    }
+    weft_process *of_new_server = start(sleep_long, NULL);
+    int server = parent_of(weft_process_pid(of_new_server));
+    int given[] = {held[1], open_end[0]};
+    config = (weft_process_config){.fds = given, .fd_count = 2, .start_ns_max = 10 * WEFT_MSEC};
+    assert_int_equal(kill(server, SIGSTOP), 0);
+    assert_int_equal(start_together(processes, hold_until_closed, config), -ETIMEDOUT);
+    assert_int_equal(kill(server, SIGCONT), 0);
+    for (int i = 0; i < TOGETHER; i++)
+        assert_null(processes[i]);
+    close(held[1]);
+    assert_true(is_let_go(held[0]));
+    assert_int_equal(weft_process_kill(of_new_server), 0);
+    assert_int_equal(finish(of_new_server), -SIGKILL);
+    assert_int_equal(count_fds(), before - 1);
+    assert_int_equal(weft_process_kill(other), 0);
+    assert_int_equal(weft_process_join(other, weft_in(LIVENESS_NS)), 0);
+    assert_int_equal(weft_process_close(other), 0);
+    weft__close_all((int[]){held[0], open_end[0], open_end[1]}, 3);
+}
+
 /* Deadlines of all lengths that a start may take: it succeeds, or there is no child. */
 static void test_start_in_a_hurry(void **state)
 {
@@ -924,6 +987,7 @@ int main(void)
         cmocka_unit_test(test_no_zombies_and_no_leaks),
         cmocka_unit_test(test_server_is_killed),
         cmocka_unit_test(test_server_is_stopped),
+        cmocka_unit_test(test_several_at_once),
         cmocka_unit_test(test_start_in_a_hurry),
         cmocka_unit_test(test_daemon_dies_with_its_caller),
         cmocka_unit_test(test_daemon_outlives_its_callers_thread),
