@@ -99,13 +99,14 @@ typedef struct weft__board_words {
     uint64_t head; /* the oldest ticket that may still be QUEUED: a lower bound; from 1 on */
     char line0_[128 - sizeof(uint64_t)];
     uint64_t asleep[WEFT__BOARD_WORKERS_MAX / 64]; /* a bit for each worker that sleeps */
-    uint32_t is_closing;                           /* the pool's: workers shall end */
-    char line1_[128 - WEFT__BOARD_WORKERS_MAX / 8 - sizeof(uint32_t)];
+    char line1_[128 - WEFT__BOARD_WORKERS_MAX / 8];
+    uint32_t is_closing; /* the pool's: workers shall end; those who look for tasks look at it */
+    char line2_[128 - sizeof(uint32_t)];
 } weft__board_words;
 
 _Static_assert(sizeof(weft__record) == WEFT__RECORD_BYTES, "a record is four lines");
 _Static_assert(sizeof(weft__desk) == 256, "a worker's words are on lines of their own");
-_Static_assert(sizeof(weft__board_words) == 256, "so are the board's");
+_Static_assert(sizeof(weft__board_words) == 384, "so are the board's");
 
 /* How one process sees the board: addresses in its own memory, and the geometry, which it was told
  * in private and never reads from shared memory. */
@@ -117,6 +118,7 @@ typedef struct weft__board {
     weft__record *records;
     uint32_t record_count; /* a power of two */
     uint32_t worker_count;
+    uint64_t head_seen; /* the pool's: what `head` was when it was last looked at */
 } weft__board;
 
 /* ---- the pool's side: one thread at a time --------------------------------------------------- */
@@ -128,9 +130,10 @@ WEFT__INLINE void weft__board_publish(weft__board *board, uint32_t index, uint64
     /* relaxed: nobody looks at the record before the entry is there, except whoever holds an older
      * ticket of it, and that one is refused by either value */
     weft__store_relaxed(&record->state, WEFT__TASK_STATE(WEFT__TASK_QUEUED, 0, ticket));
-    /* edge board.publish (release): the task and its state, for whoever takes it
-     * edge board.sleep (seq_cst): before the look at the sleepers */
-    weft__store_seq_cst(&board->entries[ticket & (board->record_count - 1)],
+    /* edge board.publish (release): the task and its state, for whoever takes it. Workers that look
+     * for tasks take the line away, and the pool need not wait until it has it back: sleepers are
+     * looked for once, after all that was hung up together */
+    weft__store_release(&board->entries[ticket & (board->record_count - 1)],
                         WEFT__BOARD_ENTRY(ticket, index));
 }
 
@@ -138,8 +141,9 @@ WEFT__INLINE void weft__board_publish(weft__board *board, uint32_t index, uint64
 WEFT__INLINE uint32_t weft__board_pick_sleeper(weft__board *board)
 {
     for (uint32_t i = 0; i * 64 < board->worker_count; i++) {
-        /* edge board.sleep (seq_cst): after the entry */
-        uint64_t asleep = weft__load_seq_cst(&board->words->asleep[i]);
+        /* edge board.sleep (acq_rel, for its release): the entries, for whoever falls asleep after
+         * this step; it changes nothing, but a mere load might come before they are seen */
+        uint64_t asleep = weft__fetch_add_acq_rel(&board->words->asleep[i], 0);
         while (asleep != 0) {
             uint32_t bit = (uint32_t)__builtin_ctzll(asleep);
             /* relaxed: it only decides who wakes */
@@ -151,10 +155,14 @@ WEFT__INLINE uint32_t weft__board_pick_sleeper(weft__board *board)
     return WEFT__BOARD_NONE;
 }
 
-/* How many tickets from `head` on have been published: 0 … record_count. */
-WEFT__INLINE uint64_t weft__board_length(weft__board *board, uint64_t next_ticket)
+/* Nonzero: there is a place for the next entry. `head` only grows, and workers have its line, so it
+ * is looked at once in many entries. */
+WEFT__INLINE int weft__board_has_place(weft__board *board, uint64_t next_ticket)
 {
-    return next_ticket - weft__load_relaxed(&board->words->head); /* relaxed: a lower bound */
+    if (next_ticket - board->head_seen < board->record_count)
+        return 1;
+    board->head_seen = weft__load_relaxed(&board->words->head); /* relaxed: a lower bound */
+    return next_ticket - board->head_seen < board->record_count;
 }
 
 /* Move `head` past tasks that are taken or withdrawn. */
@@ -285,8 +293,9 @@ WEFT__INLINE uint32_t weft__board_take(weft__board *board, uint32_t worker)
 WEFT__INLINE int weft__board_has_task(weft__board *board)
 {
     uint64_t head = weft__load_relaxed(&board->words->head); /* relaxed: a lower bound */
-    /* edge board.sleep (seq_cst): after the bit has been set */
-    uint64_t entry = weft__load_seq_cst(&board->entries[head & (board->record_count - 1)]);
+    /* relaxed: only compared. Who has just set its bit sees what was hung up before the look that
+     * missed the bit */
+    uint64_t entry = weft__load_relaxed(&board->entries[head & (board->record_count - 1)]);
     return entry >> 16 >= head;
 }
 
@@ -296,8 +305,8 @@ WEFT__INLINE void weft__board_sleep(weft__board *board, uint32_t worker, int is_
     uint64_t *word = &board->words->asleep[worker / 64];
     uint64_t bit = UINT64_C(1) << worker % 64;
     uint64_t seen = weft__load_relaxed(word); /* relaxed: the swap decides */
-    /* edge board.sleep (seq_cst): before the last look for a task */
-    while (!weft__cas_seq_cst(word, &seen, is_asleep ? seen | bit : seen & ~bit))
+    /* edge board.sleep (acquire): entries that were hung up before the pool's last step here */
+    while (!weft__cas_acquire(word, &seen, is_asleep ? seen | bit : seen & ~bit))
         continue;
 }
 

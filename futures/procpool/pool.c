@@ -139,10 +139,10 @@ static int has_room(weft_procpool *pool)
     weft__board *board = &pool->segment.board;
     if (pool->first_free == WEFT__BOARD_NONE)
         return 0;
-    if (weft__board_length(board, pool->next_ticket) < board->record_count)
+    if (weft__board_has_place(board, pool->next_ticket))
         return 1;
     weft__board_tidy(board); /* tasks that were withdrawn may be in the way */
-    return weft__board_length(board, pool->next_ticket) < board->record_count;
+    return weft__board_has_place(board, pool->next_ticket);
 }
 
 /* Begin the future, and hang it up: how many submissions have ended by that, and *hung. */

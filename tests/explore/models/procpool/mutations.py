@@ -50,8 +50,8 @@ CLASSICS = [
     ("a worker sleeps without a last look", BOARD_H,
      "    return entry >> 16 >= head;\n", "    (void)entry;\n    return 0;\n", BOARD),
     ("the pool looks for sleepers before the entry is there", BOARD_H,
-     "    weft__store_seq_cst(&board->entries[ticket & (board->record_count - 1)],",
-     "    weft__store_release(&board->entries[ticket & (board->record_count - 1)],", BOARD),
+     "        uint64_t asleep = weft__fetch_add_acq_rel(&board->words->asleep[i], 0);\n",
+     "        uint64_t asleep = weft__load_seq_cst(&board->words->asleep[i]);\n", BOARD),
     ("a worker never calls, whether its result was collected or not", BOARD_H,
      """    return weft__load_relaxed(&board->records[index].state) !=
            WEFT__TASK_STATE(WEFT__TASK_DONE, worker, ticket);
