@@ -74,7 +74,8 @@ typedef enum weft__phase {
  * task has 32 bytes. */
 typedef struct weft__record {
     uint64_t state;    /* see above */
-    int64_t begun_ns;  /* RUNNING: since when; written by the worker after it has taken the task */
+    int64_t begun_ns;  /* RUNNING: since when; written by the worker after it has taken the task, if
+                        * there is a limit */
     uint32_t type;     /* index in the table of types; the pool's, constant while not FREE */
     int32_t code;      /* DONE: 0, or the negative errno that the task failed with; the worker's */
     uint32_t is_large; /* the task's struct lies in the record's own region; the pool's */

@@ -500,6 +500,7 @@ static int make_orders(weft_procpool *pool)
     pool->orders->geometry = pool->segment.geometry;
     pool->orders->tasks_per_child = config->tasks_per_child;
     pool->orders->spin_ns = config->spin_ns;
+    pool->orders->is_timed = config->task_ns_max != 0;
     pool->orders->arg_bytes = config->init_bytes;
     if (config->init_bytes > 0)
         memcpy(pool->orders->arg, config->init_arg, config->init_bytes);

@@ -22,8 +22,9 @@
 
 static struct {
     weft__pool_segment segment;
-    uint32_t number;                              /* which worker this is */
-    int call;                                     /* an eventfd that wakes the pool */
+    uint32_t number; /* which worker this is */
+    int call;        /* an eventfd that wakes the pool */
+    int is_timed;    /* somebody wants to know since when a task runs */
     const weft_task_type *types[WEFT__TYPES_MAX]; /* found so far */
 } worker;
 
@@ -99,8 +100,8 @@ static void call_pool(uint32_t index, uint64_t ticket)
 static void do_task(uint32_t index)
 {
     weft__record *record = &worker.segment.board.records[index];
-    /* relaxed: a pool that reads it too early merely looks again */
-    weft__store_relaxed(&record->begun_ns, weft_now());
+    if (worker.is_timed) /* relaxed: a pool that reads it too early merely looks again */
+        weft__store_relaxed(&record->begun_ns, weft_now());
     run(record, index);
     uint64_t ticket = WEFT__TASK_TICKET(weft__load_relaxed(&record->state)); /* relaxed: ours */
     if (!weft__board_end(&worker.segment.board, worker.number, index))
@@ -185,6 +186,7 @@ int weft__worker_process(weft_child *self)
         return STATUS_CANNOT_BEGIN;
     worker.number = orders->worker;
     worker.call = self->fds[WEFT__WORKER_CALL];
+    worker.is_timed = orders->is_timed != 0;
     weft__desk *desk = &worker.segment.board.desks[worker.number];
     int status = initialize(orders);
     if (status != 0)

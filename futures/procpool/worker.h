@@ -13,6 +13,7 @@ typedef struct weft__worker_orders {
     uint32_t worker;          /* which one it is */
     uint32_t tasks_per_child; /* after that many it ends; 0: never */
     int64_t spin_ns;          /* how long it looks for a task before it sleeps */
+    uint32_t is_timed;        /* it tells when it has begun a task: there is a limit */
     uint32_t has_initializer;
     weft__symbol initializer;
     uint64_t arg_bytes; /* of the initializer's argument */
