@@ -527,7 +527,7 @@ void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
     if (weft__load_seq_cst(&runtime->sleepers) == 0) /* edge idle.sleepers (seq_cst) */
         return;
     if (wake_for(runtime, worker, searching, own_items(worker)) && worker == NULL)
-        weft__thread_set_tired(1); /* who gets up needs longer than anybody looks: look.c */
+        weft__thread_set_mood(WEFT__HAS_CALLED);
 }
 
 void weft__runtime_wake_all(weft_runtime *runtime)
@@ -622,7 +622,8 @@ static int64_t say_until(weft_runtime *runtime)
 /* Get up by oneself; nothing to do if a waker was faster. */
 static void get_up(weft__worker *worker, weft_task *ready)
 {
-    (void)claim_wake(worker->runtime, worker);
+    if (claim_wake(worker->runtime, worker))
+        weft__store_relaxed(&worker->woken_on, 0); /* relaxed: a guess */
     if (ready != NULL)
         push_ready(worker, ready);
 }
@@ -688,7 +689,8 @@ static void doze(weft__worker *worker)
         sleep_plainly(worker);
     }
     WEFT__COUNT(worker, wakes, 1);
-    if (weft_now() - asleep_at < REGRET_NS && !is_in_the_way(worker))
+    worker->has_got_up = 1;
+    if (!is_in_the_way(worker) && weft_now() - asleep_at < REGRET_NS)
         learn(worker, 1);
 }
 
@@ -799,11 +801,22 @@ WEFT__FUSED int weft__worker_has_others(weft__worker *worker)
     return !weft__deque_is_empty(&worker->deque);
 }
 
+/* Nothing is left of what the worker got up for. Whoever has woken it may wait for nothing but this
+ * processor, and have more to do. */
+static WEFT__NOINLINE void let_waker_go_on(weft__worker *worker)
+{
+    worker->has_got_up = 0;
+    if (is_in_the_way(worker))
+        (void)weft__step_aside(&worker->courtesy);
+}
+
 weft_task *weft__worker_next(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
     weft_task *item = next_at_hand(worker);
     if (item == NULL) {
+        if (worker->has_got_up) /* before it searches: who searches is relied on */
+            let_waker_go_on(worker);
         /* edge idle.sleepers (seq_cst): whoever sees us searching leaves new work to us. */
         weft__fetch_add_seq_cst(&runtime->searching, 1);
         while (item == NULL) {

@@ -192,7 +192,7 @@ static void fall_asleep(weft__waiter *waiter, int64_t deadline_ns)
     uint32_t looking = WEFT__LOOKING;
     if (weft__thread_looks(has_come, &waiter->woken, deadline_ns))
         return;
-    weft__thread_set_tired(0);
+    weft__thread_set_mood(WEFT__FRESH);
     /* relaxed: one of the two swaps finds what the other has left, and nothing else is told */
     (void)weft__cas_relaxed(&waiter->woken, &looking, WEFT__ASLEEP);
 }

@@ -31,8 +31,8 @@ static _Thread_local struct weft_scope *plain_scope;
 /* weft__local_get() of a thread that is no worker. */
 static _Thread_local void *plain_local;
 
-/* Whether it had better sleep at once the next time it waits: look.c. */
-static _Thread_local int plain_is_tired;
+/* What it had better do the next time it waits: look.c. */
+static _Thread_local weft__mood plain_mood;
 
 WEFT__NOINLINE weft__lane *weft__lane_get(void)
 {
@@ -85,12 +85,12 @@ WEFT__NOINLINE void *weft__local_swap(void *value)
     return before;
 }
 
-WEFT__NOINLINE void weft__thread_set_tired(int is_tired)
+WEFT__NOINLINE void weft__thread_set_mood(weft__mood mood)
 {
-    plain_is_tired = is_tired;
+    plain_mood = mood;
 }
 
-WEFT__NOINLINE int weft__thread_is_tired(void)
+WEFT__NOINLINE weft__mood weft__thread_mood(void)
 {
-    return plain_is_tired;
+    return plain_mood;
 }

@@ -61,6 +61,12 @@ typedef struct weft__trace {
     uintptr_t addresses[WEFT__TRACE_MAX];
 } weft__trace;
 
+/* Whether stepping aside has lately taken long: look.c. Relaxed: a guess. */
+typedef struct weft__courtesy {
+    uint32_t left_out; /* how many more times not to */
+    uint32_t price;    /* how many times, when it has taken long again */
+} weft__courtesy;
+
 struct weft__worker {
     weft__lane lane; /* first: what thread-local storage points to */
     weft_deque deque;
@@ -81,6 +87,8 @@ struct weft__worker {
     weft_task *handed;   /* what the loop executes next, or NULL */
     weft_task *newest;   /* of its items, if that is private: the oldest in the lane; or NULL */
     int is_yielding;     /* who has left lets older ones run first: for the loop, if it chooses */
+    int has_got_up;      /* it has been asleep, and not searched since */
+    weft__courtesy courtesy;
     int unwatched;       /* the wheel's next deadline is earlier than anybody has been told */
     weft_task *overflow; /* items for which the deque had no memory, linked by prev_ */
     weft__left left;     /* what to do for the fiber it stood on before */
@@ -180,10 +188,15 @@ void *weft__local_get(void);
 void weft__local_set(void *value);
 void *weft__local_swap(void *value); /* returns the old one */
 
-/* Whether the calling plain thread had better sleep at once when it waits next: it has woken a
- * worker, or has looked in vain. Until it has slept. */
-void weft__thread_set_tired(int is_tired);
-int weft__thread_is_tired(void);
+/* What the calling plain thread had better do when it waits next: look.c. Until it has slept. */
+typedef enum weft__mood {
+    WEFT__FRESH,      /* look for a moment whether it has come */
+    WEFT__HAS_CALLED, /* it has woken a worker, perhaps on its own processor: step aside */
+    WEFT__TIRED,      /* it has looked in vain, or would: sleep at once */
+} weft__mood;
+
+void weft__thread_set_mood(weft__mood mood);
+weft__mood weft__thread_mood(void);
 
 /* ---- spawn.c ---- */
 
@@ -300,6 +313,11 @@ int weft__runtimes_are_crowded(void);
 /* A plain thread that is about to wait: whether has_come(what), within a moment. It returns soon if
  * that is unlikely. */
 int weft__thread_looks(int (*has_come)(const void *), const void *what, int64_t deadline_ns);
+
+/* Let whoever is ready on this processor run, unless that has lately taken long: zero. Learn from
+ * how long it took. */
+int weft__step_aside(weft__courtesy *courtesy);
+void weft__courtesy_learn(weft__courtesy *courtesy, int64_t took_ns);
 
 /* ---- wait.c ---- */
 

@@ -63,9 +63,16 @@ int weft__thread_looks(int (*has_come)(const void *), const void *what, int64_t 
     return 0;
 }
 
-void weft__thread_set_tired(int is_tired)
+void weft__thread_set_mood(weft__mood mood)
 {
-    (void)is_tired;
+    (void)mood;
+}
+
+/* Nobody steps aside: at that place any other thread may run anyway. */
+int weft__step_aside(weft__courtesy *courtesy)
+{
+    (void)courtesy;
+    return 0;
 }
 
 /* Time passes for each thread by itself. */

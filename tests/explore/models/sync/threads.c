@@ -39,9 +39,9 @@ static int sleep_until(weft__waiter *waiter, int64_t deadline_ns)
 }
 
 /* Nobody looks before he sleeps. */
-void weft__thread_set_tired(int is_tired)
+void weft__thread_set_mood(weft__mood mood)
 {
-    (void)is_tired;
+    (void)mood;
 }
 
 int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg, int64_t deadline_ns)
