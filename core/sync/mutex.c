@@ -80,7 +80,8 @@ static int arrive(weft__waiter *waiter, void *arg)
  * while it gets up whoever runs goes on, and the lock's line stays with him. */
 static int sleep_once(weft__contender *self, const int64_t *deadline_ns)
 {
-    weft__thread_set_mood(WEFT__TIRED);
+    if (weft__worker_self() == NULL)
+        weft__thread_set_mood(WEFT__TIRED);
     if (deadline_ns == NULL)
         return weft__waitq_sleep_on(&self->sleeper, arrive);
     return weft__waitq_sleep(&self->sleeper, arrive, *deadline_ns);
