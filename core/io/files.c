@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -322,9 +321,7 @@ static void await_forgotten(weft__files *files, weft__file *file, uint32_t regis
             return;
         }
         make_runnable(files->reactor.poll(&files->reactor, WEFT_POLL));
-        weft__relax();
-        if (look % WEFT__FILE_LOOKS == 0)
-            (void)sched_yield(); /* it may need our processor */
+        weft__pause(look); /* it may need our processor */
     }
 }
 
