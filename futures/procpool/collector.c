@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -235,6 +236,7 @@ static int look(weft_procpool *pool)
                 return 1;
             weft__relax();
         }
+        (void)sched_yield(); /* the worker may be waiting for our processor */
     } while (weft_now() < end);
     return 0;
 }
