@@ -205,8 +205,10 @@ static int64_t next_look(weft_procpool *pool)
 {
     int64_t next = WEFT_FOREVER;
     weft_mutex_lock(&pool->lock);
-    if (pool->config.task_ns_max != 0)
+    if (pool->config.task_ns_max != 0) {
         next = enforce_limit(pool);
+        pool->is_off_guard = next == WEFT_FOREVER;
+    }
     for (uint32_t i = 0; i < pool->segment.geometry.worker_count; i++)
         if (pool->seats[i].process == NULL && !pool->is_broken)
             next = earlier(next, weft_in(RETRY_NS));

@@ -131,6 +131,11 @@ static void hang_up(weft_procpool *pool, weft_future *future)
     slip->ticket = pool->next_ticket++;
     slip->reason = 0;
     weft__board_publish(&pool->segment.board, index, slip->ticket);
+    if (pool->is_off_guard) {
+        uint64_t one = 1;
+        pool->is_off_guard = 0;
+        (void)!write(pool->call, &one, sizeof(one));
+    }
 }
 
 /* Nonzero: there is a record, and a place in the ring of entries for it. */

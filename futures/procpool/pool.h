@@ -61,6 +61,7 @@ struct weft_procpool {
     int is_closed;      /* submissions are refused */
     int is_broken;      /* no worker can begin; the status of the one that failed */
     int failures;       /* workers in a row that ended before they were ready */
+    int is_off_guard;   /* the collector has seen no task that the limit may end, and may sleep */
     weft_future *ended; /* a promise, kept when it is closed and nothing lives; or NULL */
     const weft_task_type *types[WEFT__TYPES_MAX]; /* those in the segment's table */
     uint32_t type_count;

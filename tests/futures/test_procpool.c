@@ -441,6 +441,20 @@ static void test_time_limit(void **state)
     assert_int_equal(weft_procpool_destroy(pool), 0);
 }
 
+/* Nothing else happens in the pool that would wake whoever keeps the time. */
+static void test_time_limit_of_a_lone_task(void **state)
+{
+    weft_procpool *pool = create(&(weft_procpool_config){.workers = 2, .task_ns_max = TASK_NS_MAX});
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        (void)usleep(20000); /* let the pool fall asleep */
+        sleep_for_future slow = weft_submit(of(pool), sleep_for, 2 * LIVENESS_NS, 1);
+        assert_int_equal(weft_await(slow, NULL, weft_in(LIVENESS_NS)), -ETIMEDOUT);
+        assert_null(slow.h); /* it was the task's time that was over, not the wait's */
+    }
+    assert_int_equal(weft_procpool_destroy(pool), 0);
+}
+
 static void test_tasks_per_child(void **state)
 {
     weft_procpool *pool = create(&(weft_procpool_config){.workers = 1, .tasks_per_child = 3});
@@ -844,6 +858,7 @@ int main(void)
         cmocka_unit_test(test_idle_worker_is_killed),
         cmocka_unit_test(test_cancel_with_kill),
         cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_time_limit_of_a_lone_task),
         cmocka_unit_test(test_tasks_per_child),
         cmocka_unit_test(test_initializer),
         cmocka_unit_test(test_initializer_fails),
