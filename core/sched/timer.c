@@ -5,11 +5,15 @@
  *     level 1    64 slots of 64 ticks        (262 us each)
  *     level 2    64 slots of 4096 ticks      (16.8 ms each) ... nine levels, all of time
  *
- * A timer lies on the level of the highest group of six bits in which its tick differs from the
- * tick that the wheel has reached, in the slot that those bits name. Hence the lowest level that is
- * not empty holds the earliest timers, its lowest slot the earliest of these, and no slot wraps
- * round: the next one is found by counting zeros in one word. When the wheel reaches a slot above
- * level 0 its timers move down, each at most once for every level.
+ * A timer lies on the lowest level on which its tick is less than a round ahead, in the slot that
+ * six bits of the tick name. Slots wrap round; the first of a level is found by counting zeros in
+ * one word, turned by what the wheel has reached, and the first of all by comparing the levels'.
+ * When the wheel reaches a slot above level 0 its timers move down, each at most once for every
+ * level.
+ *
+ * Where many sleep each move is a cache miss for each, so the level goes by the distance. By the
+ * highest bits in which the two ticks differ, which needs no wrapping, it would be one too high
+ * whenever a boundary of that level lies between: for more than half of all sleeps of 10 ms.
  *
  * Ticks round up: a timer never expires early, and at most a tick late. Deadlines are absolute, so
  * nothing drifts.
@@ -55,16 +59,27 @@ static void note_order(weft__wheel *wheel, weft__timer *timer)
     *recent = timer;
 }
 
+/* How many slots of a level lie between two ticks. */
+static uint64_t slots_between(uint64_t from, uint64_t to, unsigned level)
+{
+    return (to >> (level * SLOT_BITS)) - (from >> (level * SLOT_BITS));
+}
+
+/* The lowest level on which `tick` is less than a round ahead of what the wheel has reached. */
+static unsigned level_of(const weft__wheel *wheel, uint64_t tick)
+{
+    uint64_t ticks = (tick - wheel->elapsed) | SLOT_MASK;
+    unsigned level = (63 - (unsigned)__builtin_clzll(ticks)) / SLOT_BITS;
+    return level + (slots_between(wheel->elapsed, tick, level) == WEFT__WHEEL_SLOTS);
+}
+
 static void link_timer(weft__wheel *wheel, weft__timer *timer)
 {
     if (timer->tick < wheel->elapsed)
         timer->tick = wheel->elapsed; /* its tick has gone by: due at the next look */
-    uint64_t differing = (timer->tick ^ wheel->elapsed) | SLOT_MASK;
-    unsigned level = (63 - (unsigned)__builtin_clzll(differing)) / SLOT_BITS;
+    unsigned level = level_of(wheel, timer->tick);
     unsigned slot = (unsigned)((timer->tick >> (level * SLOT_BITS)) & SLOT_MASK);
     weft__timer **head = &wheel->slots[level][slot];
-    timer->level = (unsigned char)level;
-    timer->slot = (unsigned char)slot;
     timer->link = head;
     timer->next = *head;
     if (*head != NULL)
@@ -74,28 +89,49 @@ static void link_timer(weft__wheel *wheel, weft__timer *timer)
     wheel->occupied[level] |= (uint64_t)1 << slot;
 }
 
+/* Nothing comes after `link`. If it is a slot, that is empty now; else it is in a timer. */
+static void note_empty(weft__wheel *wheel, weft__timer **link)
+{
+    size_t index = ((uintptr_t)link - (uintptr_t)wheel->slots) / sizeof *link;
+    if (index < (size_t)WEFT__WHEEL_LEVELS * WEFT__WHEEL_SLOTS)
+        wheel->occupied[index / WEFT__WHEEL_SLOTS] &= ~((uint64_t)1 << index % WEFT__WHEEL_SLOTS);
+}
+
 static void unlink_timer(weft__wheel *wheel, weft__timer *timer)
 {
     *timer->link = timer->next;
     if (timer->next != NULL)
         timer->next->link = timer->link;
-    if (wheel->slots[timer->level][timer->slot] == NULL)
-        wheel->occupied[timer->level] &= ~((uint64_t)1 << timer->slot);
+    else
+        note_empty(wheel, timer->link);
 }
 
-/* The tick at which the earliest slot begins, or NO_TICK; `*level` and `*slot` say which it is. */
+/* How many slots after the one that the wheel has reached the first one of a level is that is not
+ * empty. */
+static uint64_t slots_ahead(uint64_t occupied, uint64_t reached)
+{
+    unsigned turn = (unsigned)(reached & SLOT_MASK);
+    return (uint64_t)__builtin_ctzll(occupied >> turn | occupied << (-turn & SLOT_MASK));
+}
+
+/* The tick at which the earliest slot begins, or NO_TICK; `*level` and `*slot` say which it is. Of
+ * two that begin together it is the one above, whose timers are to move down first. */
 static uint64_t first_slot(const weft__wheel *wheel, unsigned *level, unsigned *slot)
 {
+    uint64_t first = NO_TICK;
     for (unsigned i = 0; i < WEFT__WHEEL_LEVELS; i++) {
         if (wheel->occupied[i] == 0)
             continue;
-        *level = i;
-        *slot = (unsigned)__builtin_ctzll(wheel->occupied[i]);
         unsigned shift = i * SLOT_BITS;
-        uint64_t above = wheel->elapsed >> shift >> SLOT_BITS << SLOT_BITS;
-        return (above | *slot) << shift;
+        uint64_t reached = wheel->elapsed >> shift;
+        uint64_t index = reached + slots_ahead(wheel->occupied[i], reached);
+        if (index << shift > first)
+            continue;
+        first = index << shift;
+        *level = i;
+        *slot = (unsigned)(index & SLOT_MASK);
     }
-    return NO_TICK;
+    return first;
 }
 
 static int64_t tick_to_ns(uint64_t tick)

@@ -21,8 +21,6 @@ typedef struct weft__timer {
     struct weft__timer **link;       /* what points to it: a slot, or the one before */
     const struct weft__timer *ahead; /* linked a while before it: likely to be reached soon */
     uint64_t tick;                   /* the first tick at which the deadline has passed */
-    unsigned char level;             /* its slot, to note when that becomes empty */
-    unsigned char slot;
     weft__wheel *wheel; /* where it lies, or NULL; the waiting fiber sets it, expiry clears it */
 } weft__timer;
 
