@@ -9,6 +9,7 @@
 #include "switch.h"
 
 #include <pthread.h>
+#include <stddef.h>
 
 #include "sanitize.h"
 
@@ -27,6 +28,8 @@
 #ifdef WEFT__TSAN
 #include <sanitizer/tsan_interface.h>
 #endif
+
+_Static_assert(offsetof(weft__fiber, peer) == 128, "a wait and a wake-up touch two lines");
 
 /* Inlined, so that ThreadSanitizer's record of calls stays that of weft__fiber_switch(): entered on
  * one fiber's record, left on the same one's. */

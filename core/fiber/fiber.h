@@ -16,7 +16,10 @@
 
 #include "sched/timer.h"
 
-#define WEFT__BYTES_AHEAD ((size_t)512) /* of frames that are fetched beforehand */
+/* Of a stack that are fetched beforehand: frames through which its fiber returns, and those of what
+ * it does first for the fiber that has left, below them. */
+#define WEFT__BYTES_ABOVE ((size_t)320)
+#define WEFT__BYTES_BELOW ((size_t)192)
 
 /* Where a fiber continues. The three words are known to the assembly in switch.h. */
 typedef struct weft__context {
@@ -26,39 +29,43 @@ typedef struct weft__context {
 } weft__context;
 
 typedef struct weft__fiber {
+    /* Two lines hold all that a wait and a wake-up touch: where many wait they are long out of the
+     * cache. */
     weft_task item;        /* lets a runnable fiber lie in a deque among tasks; first member */
     weft__context context; /* valid while the fiber does not run */
+    uint64_t wait;         /* how a wait that may be given up stands, and its number */
+    uint32_t committing;   /* its commit has not returned: nobody switches to it; sched/wait.c */
+    unsigned reason;       /* a weft_reason; this and the next by its commit */
+    const void *object;    /* what it waits for */
+    weft__timer timer;     /* for its deadline */
     void *runtime;         /* the runtime that owns it */
-    const void *object;    /* what it waits for; this and the next by its commit */
-    unsigned reason;       /* a weft_reason */
-    unsigned parked_on;    /* the worker it has left; only while migration is forced */
+    weft_scope *scope;     /* the innermost it is in, or NULL; this and the next: fiber/scope.c */
+    weft_scope *enrolled;  /* the scope in whose list of members it is */
+
+    /* The third: what the end of a fiber touches besides. */
+    struct weft__fiber *peer; /* in that list */
+    struct weft__fiber **link;
+    weft__brood *brood;          /* of the innermost scope: what it submits counts there */
+    struct weft__locals *locals; /* values of the task at its bottom, or NULL: fiber/local.c */
+    unsigned shield;             /* scopes up to this depth do not concern it; others read it */
+    unsigned parked_on;          /* the worker it has left; only while migration is forced */
 
     /* For diagnosis: read by others at any time, hence written relaxed. */
     const weft_task_type *running; /* the task at its bottom, NULL while idle */
-    const void *task;              /* what others wait for: the task, or its future */
     const weft_site *site;         /* where it was started; NULL: a task that was spawned */
     const weft_scope *home;        /* the scope it was started in, or NULL */
-    int64_t since_ns;              /* when it began to wait; 0: nobody asks */
 
-    struct weft__fiber *next;    /* in a list of idle fibers */
-    void *local;                 /* what runs on it, to the layer above: weft__local() */
-    struct weft__locals *locals; /* values of the task at its bottom, or NULL: fiber/local.c */
-    void *stack_low;             /* lowest usable byte, above the guard */
-    size_t stack_bytes;          /* usable bytes from there to the descriptor */
-    void *tsan;                  /* ThreadSanitizer's idea of it, made once: it is costly */
-    void *asan_fake_stack;
+    const void *task; /* what others wait for: the task, or its future; for diagnosis, too */
+    int64_t since_ns; /* when it began to wait; 0: nobody asks; likewise */
+    struct weft__fiber *next; /* in a list of idle fibers */
+    void *local;              /* what runs on it, to the layer above: weft__local() */
+    void *stack_low;          /* lowest usable byte, above the guard */
+    size_t stack_bytes;       /* usable bytes from there to the descriptor */
+    union {                   /* no program has both */
+        void *tsan;           /* ThreadSanitizer's idea of it, made once: it is costly */
+        void *asan_fake_stack;
+    };
     unsigned valgrind_stack; /* Valgrind's number for the stack */
-    uint32_t committing;     /* its commit has not returned: nobody switches to it; sched/wait.c */
-    uint64_t wait;           /* how a wait that may be given up stands, and its number */
-    weft__timer timer;       /* for its deadline */
-
-    /* fiber/scope.c; a task that is no fiber of a scope's own has none. */
-    weft_scope *scope;        /* the innermost it is in */
-    weft__brood *brood;       /* of that scope: what it submits counts there */
-    unsigned shield;          /* scopes up to this depth do not concern it; others read it */
-    weft_scope *enrolled;     /* the scope in whose list of members it is */
-    struct weft__fiber *peer; /* in that list */
-    struct weft__fiber **link;
 } weft__fiber;
 
 /* Whether a fiber that no worker stands on has been woken is in its item's state: the fiber type
@@ -76,12 +83,12 @@ void weft__fiber_adopt_thread(weft__fiber *thread);
 /* Release what the sanitizers hold for a fiber that will not run again. */
 void weft__fiber_forget(weft__fiber *fiber);
 
-/* Fetch what a switch to a suspended fiber is going to touch, if it is long out of the cache: the
- * frames through which it returns. */
+/* Fetch what a switch to a suspended fiber is going to touch, if it is long out of the cache. What
+ * is only stored to counts as well: the next locked instruction waits for stores that miss. */
 WEFT__INLINE void weft__fiber_prefetch(const weft__fiber *fiber)
 {
-    const char *stack = (const char *)fiber->context.stack;
-    for (size_t i = 0; i < WEFT__BYTES_AHEAD; i += 64)
+    const char *stack = (const char *)fiber->context.stack - WEFT__BYTES_BELOW;
+    for (size_t i = 0; i < WEFT__BYTES_BELOW + WEFT__BYTES_ABOVE; i += 64)
         __builtin_prefetch(stack + i);
 }
 

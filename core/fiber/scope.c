@@ -222,8 +222,7 @@ int weft__scope_is_cancelled(const weft_scope *scope)
 
 WEFT__FUSED int weft__fiber_is_cancelled(const weft__fiber *fiber)
 {
-    /* relaxed: the fiber's own */
-    return is_cancelled(fiber->scope, weft__load_relaxed(&fiber->shield));
+    return weft__scope_is_cancelled(fiber->scope); /* the scope's shield is the fiber's */
 }
 
 /* ---- entering and leaving ------------------------------------------------------------------- */

@@ -140,6 +140,14 @@ static int64_t tick_to_ns(uint64_t tick)
                                                            : (int64_t)tick * WEFT__TICK_NS;
 }
 
+/* Most timers lie in the second line of a fiber, and who expires one looks at the first as well. */
+static void fetch_ahead(const weft__timer *timer)
+{
+    uintptr_t ahead = (uintptr_t)timer->ahead; /* a number: it may be NULL */
+    __builtin_prefetch((const void *)ahead);
+    __builtin_prefetch((const void *)(ahead - 64));
+}
+
 /* Empty a slot that the wheel has reached: what is due expires, the rest moves down. */
 static size_t empty_slot(weft__wheel *wheel, weft__timer **head, weft__expire *expire, void *arg)
 {
@@ -148,7 +156,7 @@ static size_t empty_slot(weft__wheel *wheel, weft__timer **head, weft__expire *e
     *head = NULL;
     while (timer != NULL) {
         weft__timer *next = timer->next;
-        __builtin_prefetch(timer->ahead);
+        fetch_ahead(timer);
         if (timer->tick > wheel->elapsed) {
             link_timer(wheel, timer);
         } else {

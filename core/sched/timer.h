@@ -24,7 +24,7 @@ typedef struct weft__timer {
     weft__wheel *wheel; /* where it lies, or NULL; the waiting fiber sets it, expiry clears it */
 } weft__timer;
 
-#define WEFT__TIMERS_AHEAD 8
+#define WEFT__TIMERS_AHEAD 16 /* it takes about as long to get there as to fetch one */
 
 struct weft__wheel {
     int64_t next_due; /* nothing is due before this; WEFT_FOREVER: empty. Others look at it */
