@@ -38,7 +38,7 @@
 
 #define TURN_EVERY 61     /* items after which others than the newest get a turn; prime */
 #define CLOCK_EVERY 8     /* items after which a worker with deadlines looks at the clock */
-#define EXPIRED_ENOUGH 32 /* timers in one go: some more than run until the next */
+#define EXPIRED_ENOUGH 16 /* timers in one go: what is fetched for them fits into the cache */
 #define RAID_PATIENCE_NS (20 * WEFT_USEC)
 #define LOOKS_MAX_LOG 6      /* between two rounds of a search: 64 looks, one or two microseconds */
 #define LOOKS_SPARED_LOG 8   /* likewise after one that has left an item to its owner */
@@ -309,6 +309,8 @@ static int expire_due(weft__worker *worker, int64_t now_ns)
     }
     if (list.first == NULL)
         return 0;
+    worker->stock = weft_deque_size(&worker->deque);
+    worker->expired_at = worker->tick;
     push_ready(worker, list.first);
     return 1;
 }
@@ -734,20 +736,29 @@ static weft_task *take_oldest(weft__worker *worker)
     return weft_deque_steal(&worker->deque, &item) == WEFT_STEAL_ITEM ? item : NULL;
 }
 
+/* Whether those that have expired last have been taken. What they will touch has been fetched: in
+ * vain if others were put in front of them. But nobody waits for long because of them. */
+static int are_expired_taken(const weft__worker *worker)
+{
+    return weft_deque_size(&worker->deque) <= worker->stock ||
+           worker->tick - worker->expired_at >= TURN_EVERY;
+}
+
 /* Whether the next item should wait until the loop has seen to others. */
 static int is_time(const weft__worker *worker)
 {
     unsigned tick = worker->tick + 1;
     return tick % TURN_EVERY == 0 ||
-           (tick % CLOCK_EVERY == 0 && weft__wheel_is_due(&worker->wheel, WEFT_FOREVER - 1));
+           (tick % CLOCK_EVERY == 0 && weft__wheel_is_due(&worker->wheel, WEFT_FOREVER - 1) &&
+            are_expired_taken(worker));
 }
 
 /* What a worker whose own stock never runs out has to see to: deadlines, files, and work from
  * outside, of which it returns the oldest. */
 static weft_task *see_to_others(weft__worker *worker)
 {
-    if (next_due(worker->runtime) != WEFT_FOREVER) /* most often the clock need not be read */
-        (void)expire_due(worker, weft_now());
+    if (are_expired_taken(worker) && next_due(worker->runtime) != WEFT_FOREVER)
+        (void)expire_due(worker, weft_now()); /* most often the clock need not be read */
     (void)poll_files(worker);
     return from_injector(worker);
 }

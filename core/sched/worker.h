@@ -89,6 +89,8 @@ struct weft__worker {
     int is_yielding;     /* who has left lets older ones run first: for the loop, if it chooses */
     int has_got_up;      /* it has been asleep, and not searched since */
     weft__courtesy courtesy;
+    size_t stock;        /* of the deque before the last expiry: what lay there before */
+    unsigned expired_at; /* the tick of that expiry */
     int unwatched;       /* the wheel's next deadline is earlier than anybody has been told */
     weft_task *overflow; /* items for which the deque had no memory, linked by prev_ */
     weft__left left;     /* what to do for the fiber it stood on before */
