@@ -630,11 +630,12 @@ static void get_up(weft__worker *worker, weft_task *ready)
         push_ready(worker, ready);
 }
 
-/* Sleep until woken, until a deadline is due, or until a file is ready. */
-static void sleep_watching(weft__worker *worker)
+/* Sleep until woken, until a deadline is due, or until a file is ready. Nonzero: a deadline was. */
+static int sleep_watching(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
     weft_task *ready = NULL;
+    int is_due = 0;
     for (;;) {
         uint32_t value = weft__ec_value(&worker->ec);
         /* edge idle.claim (seq_cst): what the waker did before; behind becoming the watcher */
@@ -647,7 +648,8 @@ static void sleep_watching(weft__worker *worker)
             ready = reactor->poll(reactor, until);
         else if (until > weft_now())
             weft__ec_wait(&worker->ec, value, until);
-        if (ready != NULL || (due != WEFT_FOREVER && due <= weft_now())) {
+        is_due = due != WEFT_FOREVER && due <= weft_now();
+        if (ready != NULL || is_due) {
             get_up(worker, ready);
             break;
         }
@@ -655,6 +657,7 @@ static void sleep_watching(weft__worker *worker)
     weft__store_relaxed(&runtime->watch_until, 0); /* relaxed: ordered by the next store */
     /* edge idle.watch (seq_cst): whoever sees no watcher looks for a sleeper itself */
     weft__store_seq_cst(&runtime->watcher, NULL);
+    return is_due;
 }
 
 static int become_watcher(weft__worker *worker)
@@ -683,8 +686,9 @@ static void doze(weft__worker *worker)
     }
     WEFT__COUNT(worker, sleeps, 1);
     int64_t asleep_at = weft_now();
+    int is_due = 0;
     if (become_watcher(worker)) {
-        sleep_watching(worker);
+        is_due = sleep_watching(worker);
     } else {
         if (worker->unwatched)
             weft__worker_see_watched(worker);
@@ -692,7 +696,8 @@ static void doze(weft__worker *worker)
     }
     WEFT__COUNT(worker, wakes, 1);
     worker->has_got_up = 1;
-    if (!is_in_the_way(worker) && weft_now() - asleep_at < REGRET_NS)
+    /* That a deadline was near was known before: looking would not have found anything else. */
+    if (!is_due && !is_in_the_way(worker) && weft_now() - asleep_at < REGRET_NS)
         learn(worker, 1);
 }
 
