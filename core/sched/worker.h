@@ -30,7 +30,8 @@
 #include "sched/reactor.h"
 #include "sched/thread.h"
 
-#define WEFT__RINGS 5 /* distances 1 ... 5 of topology.h */
+#define WEFT__BLOCK_SIZES 2 /* of memory for what begins and ends often: blocks.c */
+#define WEFT__RINGS 5       /* distances 1 ... 5 of topology.h */
 
 typedef struct weft__worker weft__worker;
 
@@ -73,11 +74,11 @@ struct weft__worker {
 
     /* The worker's own, or its current fiber's. */
     weft_runtime *runtime;
-    weft__fiber *current; /* the fiber it stands on */
-    weft__fiber *cache;   /* idle fibers */
-    unsigned cache_count; /* relaxed: the hang detector adds them up */
-    weft__link *blocks;   /* of memory: blocks.c */
-    unsigned block_count;
+    weft__fiber *current;                  /* the fiber it stands on */
+    weft__fiber *cache;                    /* idle fibers */
+    unsigned cache_count;                  /* relaxed: the hang detector adds them up */
+    weft__link *blocks[WEFT__BLOCK_SIZES]; /* of memory: blocks.c */
+    unsigned block_count[WEFT__BLOCK_SIZES];
     unsigned id;
     unsigned checks;     /* what debug/check.h has to see to at each wait, usually nothing */
     unsigned tick;       /* items executed, for fairness towards the injector */
