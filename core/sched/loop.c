@@ -47,12 +47,9 @@ weft__fiber *weft__worker_fiber(weft__worker *worker)
  * still there. */
 WEFT__INLINE void settle(weft__worker *worker)
 {
-    weft__left left = worker->left;
-    if (left.commit == NULL)
-        return;
-    worker->left.commit = NULL;
-    if (!weft__commit_left(&left))
-        weft__fiber_ready(left.waiter->fiber);
+    weft__waiter *waiter = worker->left.waiter;
+    if (worker->left.commit != NULL && !weft__commit_left(&worker->left))
+        weft__fiber_ready(waiter->fiber);
 }
 
 WEFT__FUSED weft__worker *weft__fiber_landed(void)

@@ -180,7 +180,7 @@ static WEFT__NOINLINE int go_on(weft__fiber *fiber, int has_to_wait)
 }
 
 /* On the next fiber's stack: announce the wait, arm the timer, register the waiter, let go. */
-WEFT__INLINE int commit_tentative(const weft__left *left)
+WEFT__INLINE int commit_tentative(const weft__left *left, weft__commit *commit)
 {
     weft__fiber *fiber = left->waiter->fiber;
     announce(fiber);
@@ -188,7 +188,7 @@ WEFT__INLINE int commit_tentative(const weft__left *left)
     if (left->deadline_ns != WEFT_FOREVER && !is_cancelled)
         weft__worker_arm(weft__worker_self(), &fiber->timer, left->deadline_ns);
     int is_ready = 0;
-    int has_to_wait = left->commit(left->waiter, left->arg);
+    int has_to_wait = commit(left->waiter, left->arg);
     if (WEFT__UNLIKELY(!has_to_wait || is_cancelled))
         is_ready = go_on(fiber, has_to_wait);
     /* edge wait.left (release): the last access to the fiber's frame */
@@ -196,11 +196,13 @@ WEFT__INLINE int commit_tentative(const weft__left *left)
     return !is_ready;
 }
 
-WEFT__FUSED int weft__commit_left(const weft__left *left)
+WEFT__FUSED int weft__commit_left(weft__left *left)
 {
+    weft__commit *commit = left->commit;
+    left->commit = NULL;
     if (left->is_tentative)
-        return commit_tentative(left);
-    return left->commit(left->waiter, left->arg);
+        return commit_tentative(left, commit);
+    return commit(left->waiter, left->arg);
 }
 
 /* The wait is over: what came of it? */

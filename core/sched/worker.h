@@ -333,9 +333,9 @@ int weft__wait_until(weft__waiter *waiter, weft__commit *commit, void *arg,
                      int64_t deadline_ns) WEFT_NODISCARD;
 void weft__wait_woken(weft__waiter *waiter);
 
-/* Make the commit that a fiber has left. Zero: it need not wait, and nobody else makes it
+/* Make the commit that a fiber has left, once. Zero: it need not wait, and nobody else makes it
  * runnable. */
-int weft__commit_left(const weft__left *left) WEFT_NODISCARD;
+int weft__commit_left(weft__left *left) WEFT_NODISCARD;
 
 /* Whoever cancels the scope of a plain thread that waits. Nonzero: the sleeper is to be woken. */
 int weft__wait_cut_off(weft__waiter *waiter);

@@ -103,10 +103,8 @@ weft__worker *weft__fiber_landed(void)
 void weft__worker_switch(weft__worker *worker, weft__fiber *next)
 {
     uint32_t *word = &resumed[worker - workers];
-    weft__left left = worker->left;
     worker->current->context.stack = next; /* saved: a resumer that reads it too early is a race */
-    worker->left.commit = NULL;
-    int is_parked = weft__commit_left(&left);
+    int is_parked = weft__commit_left(&worker->left);
     if (worker->unwatched) /* as weft__fiber_landed() does */
         weft__worker_see_watched(worker);
     if (!is_parked)

@@ -195,7 +195,7 @@ int weft__wait_claim(weft__fiber *fiber)
     return 1;
 }
 
-int weft__commit_left(const weft__left *left)
+int weft__commit_left(weft__left *left)
 {
     return left->commit(left->waiter, left->arg);
 }

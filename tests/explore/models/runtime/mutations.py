@@ -13,8 +13,8 @@ CLASSICS = [
     ("a waiter becomes visible before its context is saved", "core/sched/park.c",
      "    weft__worker_switch(worker, weft__worker_choose(worker, is_yielding));\n",
      "    weft__fiber *next = weft__worker_choose(worker, is_yielding);\n"
-     "    worker->left.commit = NULL;\n"
-     "    if (weft__commit_left(left))\n        weft__worker_switch(worker, next);\n", MOVE),
+     "    if (weft__commit_left(&worker->left))\n"
+     "        weft__worker_switch(worker, next);\n", MOVE),
     ("a fiber is switched to in the middle of its commit", "core/sched/wait.c",
      "    weft__store_relaxed(&fiber->committing, 1); /* relaxed: published by the next store */\n",
      "", COMMIT),
@@ -22,8 +22,8 @@ CLASSICS = [
      "    int is_ready = 0;\n",
      "    int is_ready = 0;\n    weft__store_release(&fiber->committing, 0);\n", COMMIT),
     ("a fiber that need not wait is forgotten", "core/sched/loop.c",
-     "    if (!weft__commit_left(&left))\n        weft__fiber_ready(left.waiter->fiber);\n",
-     "    (void)!weft__commit_left(&left);\n", MOVE),
+     "!weft__commit_left(&worker->left))\n        weft__fiber_ready(waiter->fiber);\n",
+     "!weft__commit_left(&worker->left))\n        (void)waiter;\n", MOVE),
     ("workers are woken before they are told to stop", "core/sched/runtime.c",
      "    weft__store_seq_cst(&runtime->stopping, 1);\n"
      "    if (runtime->threads != NULL) /* else there may be no array of workers to look at */\n"
