@@ -39,9 +39,16 @@
 _Static_assert(COLOURS *COLOUR_BYTES + sizeof(weft__fiber) <= 4096,
                "every descriptor lies in the highest page, which is committed beforehand");
 
+/* Asked for several times for each stack, and a call that the C library passes on to others. */
 static size_t page_bytes(void)
 {
-    return (size_t)sysconf(_SC_PAGESIZE);
+    static size_t known;
+    size_t bytes = weft__load_relaxed(&known); /* relaxed: whoever is late finds out the same */
+    if (WEFT__UNLIKELY(bytes == 0)) {
+        bytes = (size_t)sysconf(_SC_PAGESIZE);
+        weft__store_relaxed(&known, bytes); /* relaxed: likewise */
+    }
+    return bytes;
 }
 
 static void *reserve(size_t bytes)
