@@ -75,6 +75,17 @@ class Finding(unittest.TestCase):
             self.assertEqual(made.quantities, {"each": ("ns", [10.0]), "seconds": ("s", [0.1])})
             self.assertEqual((made.visits, made.errors), (1, ["trouble"]))
 
+    def test_who_is_too_slow_is_left_out_of_a_quick_report(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.make_program(folder, "things-slow", "printf 'v\\nlong\\n'")
+            long = duels.Duel("long", "how long", "each", (0, 1), (0, 1), too_slow=("slow",))
+            sections = (duels.Section("things", "Things", SECTION.contestants, (long,)),)
+            found, _ = duels.find(Path(folder), [Path(folder)], sections)
+            for quick, count in (True, 0), (False, 1):
+                plan = duels.Plan(quick, 5, 60, 1, 20)
+                contest = duels.Contest(found, plan, lambda step: None, sections)
+                self.assertEqual(len(contest.answers), count)
+
     def test_contestants_can_be_picked(self):
         found = {(s.name, c.name): None for s in duels.SECTIONS for c in s.contestants}
         picked = {name for _, name in report_main.pick_contestants("tbb", found)}
