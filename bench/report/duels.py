@@ -136,6 +136,8 @@ IPC = Section(
         Contestant("boost", ("ipc-boost",), "needs libboost-dev"),
         Contestant("ck", ("ipc-ck",), "needs libck-dev"),
         Contestant("ck-mpmc", ("ipc-ck_mpmc",), "needs libck-dev"),
+        Contestant("dpdk", ("ipc-rte",), "needs libdpdk-dev"),
+        Contestant("dpdk-mpmc", ("ipc-rte_mpmc",), "needs libdpdk-dev"),
         Contestant("vyukov", ("ipc-vyukov",), OURS),
         Contestant("robust", ("ipc-robust",), OURS),
         Contestant("pipe", ("ipc-pipe",), OURS),
