@@ -111,7 +111,8 @@ static void unlink_timer(weft__wheel *wheel, weft__timer *timer)
 static uint64_t slots_ahead(uint64_t occupied, uint64_t reached)
 {
     unsigned turn = (unsigned)(reached & SLOT_MASK);
-    return (uint64_t)__builtin_ctzll(occupied >> turn | occupied << (-turn & SLOT_MASK));
+    unsigned back = (WEFT__WHEEL_SLOTS - turn) & (unsigned)SLOT_MASK;
+    return (uint64_t)__builtin_ctzll(occupied >> turn | occupied << back);
 }
 
 /* The tick at which the earliest slot begins, or NO_TICK; `*level` and `*slot` say which it is. Of
