@@ -16,6 +16,15 @@
 
 #include "sched/timer.h"
 
+/* An external function that is inlined as well where its caller is in the same unit: what a wait
+ * and a wake-up pass through, in a release. Each compiler has its own idea of what goes without
+ * saying. */
+#if defined(__clang__)
+#define WEFT__FUSED __attribute__((always_inline))
+#else
+#define WEFT__FUSED inline __attribute__((always_inline))
+#endif
+
 /* Of a stack that are fetched beforehand: frames through which its fiber returns, and those of what
  * it does first for the fiber that has left, below them. */
 #define WEFT__BYTES_ABOVE ((size_t)320)

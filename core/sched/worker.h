@@ -44,8 +44,8 @@ typedef struct weft__left {
     weft__commit *commit; /* NULL: nothing */
     weft__waiter *waiter;
     void *arg;
-    int64_t deadline_ns; /* WEFT_FOREVER: none */
     int is_tentative;    /* the wait may be given up: wait.c */
+    int64_t deadline_ns; /* of such a wait; WEFT_FOREVER: none */
 } weft__left;
 
 /* Counters; each worker writes its own, statistics add them up. */

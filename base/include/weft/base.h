@@ -37,16 +37,6 @@
 /* Internal spellings used by inline code in public headers. */
 #define WEFT__INLINE static inline __attribute__((always_inline, unused))
 #define WEFT__NOINLINE __attribute__((noinline))
-
-/* An external function that is inlined as well where its caller is in the same unit: what a wait
- * and a wake-up pass through, in a release. Each compiler has its own idea of what goes without
- * saying. */
-#if defined(__clang__)
-#define WEFT__FUSED __attribute__((always_inline))
-#else
-#define WEFT__FUSED inline __attribute__((always_inline))
-#endif
-
 #define WEFT__LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEFT__UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define WEFT__CAT(a, b) WEFT__CAT_(a, b)
