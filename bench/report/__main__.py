@@ -2,14 +2,15 @@
 """weft-report — measure weft beside its peers and say what came out.
 
 One run makes a table on the terminal, report.json and report.html. Exit status: 0 all answers of
-weft were right, 1 one was wrong or missing, 2 the request made no sense or data was unreadable.
+weft were right, 1 one was wrong or missing, 2 the request made no sense or data was unreadable,
+130 interrupted; what had been measured by then is written all the same.
 """
 
 import argparse
 import datetime
 import json
-import math
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ import text
 from errors import Complaint
 
 SOURCE = Path(__file__).resolve().parents[2]
+INTERRUPTED = 130
 KERNEL_ORDER = ("fib", "fib-calls", "nqueens", "uts-t1", "uts-t3", "uts-t1l", "uts-t3l", "tree",
                 "matmul", "sum")
 
@@ -56,6 +58,9 @@ def parse(argv):
     parser.add_argument("--runs", metavar="N",
                         help="runs of each cell, at least (quick 5, full 9), and visits of each "
                              "contestant in a duel (quick 5, full 7)")
+    parser.add_argument("--minutes", metavar="N", dest="minutes_said",
+                        help="how long a full report may take, about (default: 60); everything is "
+                             "measured at least once")
     parser.add_argument("--out", metavar="DIR", default="out", help="where to write (default: out)")
     parser.add_argument("--tree", metavar="FILE", help="a tree file for the kernel `tree`")
     parser.add_argument("--offline", action="store_true", help="do not fetch data")
@@ -203,6 +208,13 @@ class Measured:
     contestants: dict = field(default_factory=dict)
     missing: dict = field(default_factory=dict)
 
+    def drop_what_is_missing(self):
+        """What was not reached says nothing."""
+        self.cells = [c for c in self.cells if c.seconds or c.errors]
+        self.answers = [a for a in self.answers if a.visits]
+        reached = {c.kernel for c in self.cells}
+        self.kernels = [k for k in self.kernels if k["kernel"] in reached]
+
 
 def assemble(options, found, measured, watched, tree, notes):
     """The report as plain values; text, JSON and HTML are made from it."""
@@ -248,33 +260,59 @@ def prepare_output(name):
 
 # Seconds of a quick report: for kernels and probes, for duels, and for one of them alone.
 QUICK_KERNELS, QUICK_DUELS, QUICK_ALONE = 30, 24, 54
+FULL_MINUTES = 60
 
 
-def measure_kernels(options, found, kernels, tree, progress):
+def measure_kernels(options, found, tree, progress, measured):
     usable = machine.usable_cpus()
     workers = worker_list(options.workers, usable)
     plan = measure.Plan.make(options.quick, workers, options.runs, usable)
     if options.quick and options.chosen:
         plan.deadline = QUICK_KERNELS
-    measurement = measure.Measurement(found, plan, tree.path if tree else None, progress)
-    probes = {}
+    elif not options.quick:  # half of the time for the duels, if there are any
+        plan.deadline = 60 * options.minutes / (2 if options.chosen else 1)
+    measurement = measure.Measurement(found, plan, tree.path if tree else None, progress,
+                                      measured.cells)
     if not options.no_probes:
-        probes = measure.run_probes(Path(options.build), options.quick, progress)
-    return measurement.run([k["kernel"] for k in kernels]), probes
+        measure.run_probes(Path(options.build), options.quick, progress, measured.probes)
+    measurement.run([k["kernel"] for k in measured.kernels])
 
 
-def hold_duels(options, contestants, alone, progress):
-    seconds = math.inf
-    if options.quick:
-        seconds = QUICK_ALONE if alone else QUICK_DUELS
+def hold_duels(options, progress, measured, begin):
+    """With all the time that the kernels have left."""
+    seconds = QUICK_DUELS if measured.kernels else QUICK_ALONE
+    if not options.quick:
+        seconds = 60 * options.minutes - (time.monotonic() - begin)
     plan = duels.Plan.make(options.quick, options.runs, seconds)
-    return duels.Contest(contestants, plan, progress, chosen=options.chosen).run()
+    contest = duels.Contest(measured.contestants, plan, progress, chosen=options.chosen)
+    measured.answers = contest.answers
+    contest.run()
+
+
+def measure_all(options, found, tree, progress, measured):
+    """Returns a note if the user has had enough before the end: what there is by then counts."""
+    begin = time.monotonic()
+    try:
+        if measured.kernels:
+            measure_kernels(options, found, tree, progress, measured)
+        if options.chosen:
+            hold_duels(options, progress, measured, begin)
+        return []
+    except KeyboardInterrupt:
+        measured.drop_what_is_missing()
+        if not measured.cells and not measured.answers:
+            raise
+        took = text.time_of(time.monotonic() - begin)
+        return [f"interrupted after {took}: some rows are missing, others rest on fewer runs"]
 
 
 def main(argv):
     options = parse(argv)
     worker_list(options.workers, 1)  # complains of what makes no sense before anything is built
     options.runs = positive("--runs", options.runs, 1000) if options.runs else None
+    options.minutes = FULL_MINUTES
+    if options.minutes_said:
+        options.minutes = positive("--minutes", options.minutes_said, 10000)
     options.chosen = pick_duels(options)
     build = Path(options.build)
     progress = text.Progress()
@@ -298,16 +336,15 @@ def main(argv):
         tree = data.provide(options.tree, options.offline, 20 if options.quick else 300, progress)
     watch = machine.Watch()
     measured = Measured(kernels, contestants=contestants, missing=missing)
-    if kernels:
-        measured.cells, measured.probes = measure_kernels(options, found, kernels, tree, progress)
-    if options.chosen:
-        measured.answers = hold_duels(options, contestants, not kernels, progress)
-    report = assemble(options, found, measured, watch.finish(), tree, notes)
+    interrupted = measure_all(options, found, tree, progress, measured)
+    report = assemble(options, found, measured, watch.finish(), tree, notes + interrupted)
     progress.done()
     data.write_atomically(out / "report.json", json.dumps(report, indent=1).encode())
     data.write_atomically(out / "report.html", page.render(report).encode())
     sys.stdout.write(text.render(report))
     print(f"\nwritten: {out / 'report.html'}, {out / 'report.json'}")
+    if interrupted:
+        return INTERRUPTED
     return 0 if all_right(measured) else 1
 
 
@@ -325,4 +362,4 @@ if __name__ == "__main__":
         sys.exit(2)
     except KeyboardInterrupt:
         print("\nweft-report: interrupted, nothing written", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

@@ -104,10 +104,11 @@ def problem_size(info, quick):
 class Measurement:
     """Everything measured with the kernels."""
 
-    def __init__(self, programs, plan, data_path, say):
+    def __init__(self, programs, plan, data_path, say, cells):
+        """`cells` is filled: what is in it counts, also if this is interrupted."""
         self.programs, self.plan, self.data, self.say = programs, plan, data_path, say
         self.begin = time.monotonic()
-        self.cells = []
+        self.cells = cells
 
     def visit(self, cell, runs, warmups=1):
         program = next(p for p in self.programs if p.name == cell.program)
@@ -219,7 +220,7 @@ class Measurement:
             self.say(f"{kernel}: choosing sizes")
             sizes = self.choose_sizes(kernel)
             groups += [self.make_group(kernel, w, sizes) for w in self.plan.workers]
-        self.cells = [cell for cells in groups for cell in cells]
+        self.cells += [cell for cells in groups for cell in cells]
         number = 0
         in_time = self.measure_round(groups, number, lambda cell, cells: True)
         for wanted in (keeps_up, lambda cell, cells: True):
@@ -252,9 +253,8 @@ PROBES = {  # name: argument when quick, argument otherwise
 }
 
 
-def run_probes(directory, quick, say):
-    """Each probe's JSON line; a probe that fails is an entry with its error."""
-    results = {}
+def run_probes(directory, quick, say, results):
+    """Each probe's JSON line, by name; a probe that fails is an entry with its error."""
     for name, arguments in PROBES.items():
         path = directory / "bench" / f"probe-{name}"
         if not path.exists():
@@ -266,4 +266,3 @@ def run_probes(directory, quick, say):
         results[name] = dict(lines[0]) if lines else {}
         if error or not lines:
             results[name]["error"] = error or "said nothing"
-    return results

@@ -3,20 +3,28 @@
 
 import shutil
 import sys
+import time
 
 
 class Progress:
-    """One line for each step: overwritten on a terminal, silent elsewhere."""
+    """One line for each step: overwritten on a terminal, elsewhere one of them a minute."""
 
     def __init__(self, stream=sys.stderr):
         self.stream = stream
         self.live = stream.isatty()
+        self.begin = time.monotonic()
+        self.minutes = 0
 
     def __call__(self, step):
+        minutes = int((time.monotonic() - self.begin) / 60)
+        line = f"{minutes} min, {step}"
         if self.live:
             width = shutil.get_terminal_size().columns - 1
-            self.stream.write(f"\r\033[K{step[:width]}")
+            self.stream.write(f"\r\033[K{line[:width]}")
             self.stream.flush()
+        elif minutes > self.minutes:
+            self.minutes = minutes
+            print(line, file=self.stream, flush=True)
 
     def done(self):
         if self.live:

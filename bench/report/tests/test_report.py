@@ -8,6 +8,7 @@ import tempfile
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
+from unittest import mock
 
 REPORT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPORT))
@@ -119,7 +120,8 @@ class Rounds(unittest.TestCase):
         found = [type("P", (), {"name": n, "system": n.split("-")[0], "compiler_name": "gcc",
                                 "kernels": {"fib": info}})() for n in seconds]
         plan = measure.Plan(True, [1], runs, 2, deadline)
-        measurement = measure.Measurement(found, plan, None, lambda step: None)
+        cells = []
+        measurement = measure.Measurement(found, plan, None, lambda step: None, cells)
         order = []
 
         def visit(cell, runs, warmups=1):
@@ -128,7 +130,8 @@ class Rounds(unittest.TestCase):
                     "seconds": seconds[cell.program], "cpu_seconds": 0.0}
             return ([line] * runs, None) if seconds[cell.program] else ([], "killed by signal 6")
         measurement.visit = visit
-        return {c.program: c for c in measurement.run(["fib"])}, order
+        measurement.run(["fib"])
+        return {c.program: c for c in cells}, order
 
     def test_enough_runs_and_turns(self):
         cells, order = self.measure({"weft-gcc": 0.5, "tbb-gcc": 0.6, "serial-gcc": 0.001}, 5)
@@ -144,6 +147,33 @@ class Rounds(unittest.TestCase):
     def test_every_cell_is_measured_even_late(self):
         cells, _ = self.measure({"weft-gcc": 0.5, "tbb-gcc": 0.6}, 5, deadline=-1)
         self.assertEqual([len(c.seconds) for c in cells.values()], [1, 1])
+
+
+class Interrupts(unittest.TestCase):
+    """What was measured before the user had enough is written."""
+
+    def interrupted(self, reached):
+        options = report_main.parse(["--no-probes", "--kernel", "fib"])
+        options.minutes, options.chosen = 1, None
+        measured = report_main.Measured([{"kernel": "fib"}, {"kernel": "sum"}])
+
+        def run(self, kernels):
+            self.cells += [cell(k, "weft-gcc", 1, [0.1] if reached and k == "fib" else [])
+                           for k in kernels]
+            raise KeyboardInterrupt
+        with mock.patch.object(measure.Measurement, "run", run):
+            return report_main.measure_all(options, [], None, lambda step: None, measured), measured
+
+    def test_the_rest_is_left_out_and_a_note_says_so(self):
+        notes, measured = self.interrupted(reached=True)
+        self.assertEqual(len(notes), 1)
+        self.assertIn("interrupted after", notes[0])
+        self.assertEqual([c.kernel for c in measured.cells], ["fib"])
+        self.assertEqual([k["kernel"] for k in measured.kernels], ["fib"])
+
+    def test_before_anything_came_out_nothing_is_written(self):
+        with self.assertRaises(KeyboardInterrupt):
+            self.interrupted(reached=False)
 
 
 class Figures(unittest.TestCase):
