@@ -134,13 +134,21 @@ int weft_queue_fd(const weft_queue *queue)
     return queue->segment->fd;
 }
 
+/* Whether somebody still has a place in it. */
+static int has_open_items(const weft_queue *queue)
+{
+    if (queue->is_spsc)
+        return queue->push.is_open || queue->pop.is_open;
+    return weft__load_relaxed(&queue->open_items) != 0; /* relaxed: nobody uses it */
+}
+
 void weft_queue_detach(weft_queue *queue)
 {
     if (queue == NULL)
         return;
     weft__segment *segment = queue->segment;
     weft__shm_control *control = queue->ring.control;
-    int is_busy = weft__load_relaxed(&queue->open_items) != 0; /* relaxed: nobody uses it */
+    int is_busy = has_open_items(queue);
     uint64_t me = segment->member;
     if (queue->is_spsc && me != 0 && !is_busy) {
         weft__spsc_leave_role(&control->producer, me);
@@ -215,8 +223,7 @@ void weft__item_open(weft_queue *queue, weft_item *item, uint64_t position, size
 
 void weft__item_close(weft_queue *queue, weft_item *item)
 {
-    if (!queue->is_spsc)
-        weft__seat_give_back(queue->segment, item->seat_ - 1);
+    weft__seat_give_back(queue->segment, item->seat_ - 1);
     item->seat_ = 0;
     item->data = NULL;
     (void)weft__fetch_add_relaxed(&queue->open_items, UINT32_MAX); /* relaxed: as above */

@@ -17,7 +17,7 @@ typedef struct weft__part {
     weft__spsc_side side;
     uint64_t member;  /* this process when it took the part; 0: it has not */
     uint64_t kept;    /* the limit, while an item is open */
-    uint32_t is_open; /* an item is reserved, or taken */
+    uint32_t is_open; /* an item is reserved, or taken: there is only one at a time */
 } weft__part;
 
 struct weft_queue {
@@ -26,7 +26,7 @@ struct weft_queue {
     size_t elem_bytes;
     uint32_t is_spsc;
     uint32_t deaths_seen; /* of the header's, when all of them were settled */
-    uint32_t open_items;  /* changed by fetch_add */
+    uint32_t open_items;  /* where items have seats; changed by fetch_add */
     uint32_t spin_ns[2];  /* how long to spin for data, for space; learnt */
     uint64_t joined;      /* positions below have been seen released */
     __attribute__((aligned(64))) weft__part push;
@@ -69,8 +69,7 @@ WEFT__INLINE int weft__item_get(weft_queue *queue, weft__cause cause, weft__atte
     return 0;
 }
 
-/* Begin an item at a position, `skip` bytes into its place; a seat is kept for it, 0 stands for a
- * one-to-one queue, which needs none. And end it. */
+/* Begin an item at a position, `skip` bytes into its place; a seat is kept for it. And end it. */
 void weft__item_open(weft_queue *queue, weft_item *item, uint64_t position, size_t skip, int seat);
 void weft__item_close(weft_queue *queue, weft_item *item);
 

@@ -456,13 +456,6 @@ int weft_queue_pop_flags(weft_queue *queue, void *elem, unsigned *flags, int64_t
 
 /* ---- in place -------------------------------------------------------------------------------- */
 
-static void item_open(weft_queue *queue, weft_item *item, uint64_t position, int seat)
-{
-    weft__item_open(queue, item, position, 0, seat);
-    item->bytes = queue->elem_bytes;
-    item->count_ = 1;
-}
-
 /* While an item is open, nothing else is allowed. */
 static void part_open(weft__part *part)
 {
@@ -479,14 +472,40 @@ static void part_close(const weft_queue *queue, weft__part *part)
         part->side.limit = part->kept;
 }
 
+/* One side's next place becomes an item. It has no seat, but the number says that it is open. */
+WEFT__INLINE void spsc_open(const weft_queue *queue, weft__part *part, weft_item *item,
+                            unsigned flags)
+{
+    uint64_t position = part->side.next;
+    part_open(part);
+    *item = (weft_item){.data = weft__ring_element(&queue->ring, position),
+                        .bytes = queue->elem_bytes,
+                        .flags = flags,
+                        .position_ = position,
+                        .seat_ = 1,
+                        .count_ = 1};
+}
+
+WEFT__INLINE void spsc_close(const weft_queue *queue, weft__part *part, weft_item *item)
+{
+    part_close(queue, part);
+    item->seat_ = 0;
+    item->data = NULL;
+}
+
+static void mpmc_open(weft_queue *queue, weft_item *item, uint64_t position, int seat)
+{
+    weft__item_open(queue, item, position, 0, seat);
+    item->bytes = queue->elem_bytes;
+    item->count_ = 1;
+}
+
 static int64_t spsc_reserve(weft_queue *queue, weft_item *item)
 {
     int64_t room = spsc_room(queue, 1);
-    if (room < 0)
-        return room;
-    part_open(&queue->push);
-    item_open(queue, item, queue->push.side.next, 0);
-    return 1;
+    if (room > 0)
+        spsc_open(queue, &queue->push, item, 0);
+    return room;
 }
 
 static int64_t try_reserve(weft_queue *queue, void *arg)
@@ -502,12 +521,16 @@ static int64_t try_reserve(weft_queue *queue, void *arg)
     if (got < 0)
         weft__seat_give_back(queue->segment, (uint32_t)seat);
     else
-        item_open(queue, item, position, seat);
+        mpmc_open(queue, item, position, seat);
     return got;
 }
 
 int weft_queue_reserve(weft_queue *queue, weft_item *item, int64_t deadline)
 {
+    if (WEFT__LIKELY(may_push(queue))) {
+        spsc_open(queue, &queue->push, item, 0);
+        return 0;
+    }
     return weft__item_get(queue, WEFT__FOR_SPACE, try_reserve, item, 0, deadline);
 }
 
@@ -516,12 +539,12 @@ int weft_queue_commit(weft_queue *queue, weft_item *item)
     if (item->seat_ == 0)
         return -EINVAL;
     if (queue->is_spsc) {
-        part_close(queue, &queue->push);
+        spsc_close(queue, &queue->push, item);
         weft__spsc_tell_many(&queue->ring, &queue->push.side, 1);
     } else {
         weft__mpmc_publish(&queue->ring, item->position_);
+        weft__item_close(queue, item);
     }
-    weft__item_close(queue, item);
     weft__bell_tell(&queue->ring.control->data, 1);
     return 0;
 }
@@ -530,11 +553,12 @@ int weft_queue_abort(weft_queue *queue, weft_item *item)
 {
     if (item->seat_ == 0)
         return -EINVAL;
-    if (queue->is_spsc)
-        part_close(queue, &queue->push); /* nothing was told to anybody */
-    else
+    if (queue->is_spsc) {
+        spsc_close(queue, &queue->push, item); /* nothing was told to anybody */
+    } else {
         weft__mpmc_annul(&queue->ring, item->position_, 1);
-    weft__item_close(queue, item);
+        weft__item_close(queue, item);
+    }
     weft__bell_tell(&queue->ring.control->data, 1); /* what is behind it may be popped now */
     return 0;
 }
@@ -542,12 +566,9 @@ int weft_queue_abort(weft_queue *queue, weft_item *item)
 static int64_t spsc_take(weft_queue *queue, weft_item *item)
 {
     int64_t ready = spsc_ready(queue, 1);
-    if (ready < 0)
-        return ready;
-    part_open(&queue->pop);
-    item->flags = spsc_flags(queue);
-    item_open(queue, item, queue->pop.side.next, 0);
-    return 1;
+    if (ready > 0)
+        spsc_open(queue, &queue->pop, item, spsc_flags(queue));
+    return ready;
 }
 
 static int64_t mpmc_take_item(weft_queue *queue, weft_item *item, int seat)
@@ -565,7 +586,7 @@ static int64_t mpmc_take_item(weft_queue *queue, weft_item *item, int seat)
         }
     }
     if (got > 0)
-        item_open(queue, item, position, seat);
+        mpmc_open(queue, item, position, seat);
     return got;
 }
 
@@ -584,6 +605,10 @@ static int64_t try_take(weft_queue *queue, void *arg)
 
 int weft_queue_take(weft_queue *queue, weft_item *item, int64_t deadline)
 {
+    if (WEFT__LIKELY(may_pop(queue))) {
+        spsc_open(queue, &queue->pop, item, spsc_flags(queue));
+        return 0;
+    }
     return weft__item_get(queue, WEFT__FOR_DATA, try_take, item, 0, deadline);
 }
 
@@ -592,12 +617,12 @@ int weft_queue_release(weft_queue *queue, weft_item *item)
     if (item->seat_ == 0)
         return -EINVAL;
     if (queue->is_spsc) {
-        part_close(queue, &queue->pop);
+        spsc_close(queue, &queue->pop, item);
         weft__spsc_release(&queue->ring, &queue->pop.side, 1);
     } else {
         weft__mpmc_release(&queue->ring, item->position_, 1);
+        weft__item_close(queue, item);
     }
-    weft__item_close(queue, item);
     weft__bell_tell(&queue->ring.control->space, INT_MAX); /* a join may wait beside a push */
     return 0;
 }
