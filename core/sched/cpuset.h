@@ -13,7 +13,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#ifndef WEFT__CPUS_MAX
 #define WEFT__CPUS_MAX 8192u
+#endif
 #define WEFT__CPUSET_WORD_BITS (8u * (unsigned)sizeof(unsigned long))
 
 struct weft__cpuset {
@@ -31,6 +33,12 @@ static inline void weft__cpuset_add(struct weft__cpuset *set, unsigned cpu)
 {
     if (cpu < WEFT__CPUS_MAX)
         set->word[cpu / WEFT__CPUSET_WORD_BITS] |= 1UL << (cpu % WEFT__CPUSET_WORD_BITS);
+}
+
+static inline void weft__cpuset_remove(struct weft__cpuset *set, unsigned cpu)
+{
+    if (cpu < WEFT__CPUS_MAX)
+        set->word[cpu / WEFT__CPUSET_WORD_BITS] &= ~(1UL << (cpu % WEFT__CPUSET_WORD_BITS));
 }
 
 static inline unsigned weft__cpuset_count(const struct weft__cpuset *set)

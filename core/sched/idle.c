@@ -469,10 +469,14 @@ static int claim_wake(weft_runtime *runtime, weft__worker *worker)
 static int wake_worker(weft_runtime *runtime, weft__worker *worker)
 {
     /* edge idle.stop (seq_cst): behind the store of `stopping`, as the sleeper announces first. */
-    if (weft__load_seq_cst(&worker->asleep) == 0 || !claim_wake(runtime, worker))
+    if (weft__load_seq_cst(&worker->asleep) == 0)
+        return 0;
+    uint32_t turn = weft__place_turn(&worker->place);
+    if (!claim_wake(runtime, worker))
         return 0;
     /* relaxed: a guess */
     weft__store_relaxed(&worker->woken_on, weft__worker_self() != NULL ? 0 : 1 + sched_getcpu());
+    weft__place_choose(worker, turn);
     rouse(runtime, worker);
     return 1;
 }
@@ -673,6 +677,7 @@ static void doze(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
     worker->hang_look_ns = 0;
+    weft__place_lie_down(worker);
     /* relaxed: published by the announcement */
     weft__store_relaxed(&worker->announcements, worker->announcements + 1);
     /* edge idle.sleepers (seq_cst): announced before the last look. */
@@ -681,7 +686,8 @@ static void doze(weft__worker *worker)
     weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1); /* edge idle.sleepers (seq_cst) */
     WEFT_CRASH_POINT(20);
     if (is_work_left(worker)) {
-        (void)claim_wake(runtime, worker); /* if a waker was faster, he has done the same */
+        if (!claim_wake(runtime, worker)) /* a waker was faster, and has done the same */
+            weft__place_get_up(worker);
         return;
     }
     WEFT__COUNT(worker, sleeps, 1);
@@ -695,6 +701,7 @@ static void doze(weft__worker *worker)
         sleep_plainly(worker);
     }
     WEFT__COUNT(worker, wakes, 1);
+    weft__place_get_up(worker);
     worker->has_got_up = 1;
     /* That a deadline was near was known before: looking would not have found anything else. */
     if (!is_due && !is_in_the_way(worker) && weft_now() - asleep_at < REGRET_NS)

@@ -34,6 +34,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define SPARES_MAX 512u
 
@@ -98,6 +100,7 @@ static void call(weft__thread *thread)
 static void *thread_main(void *arg)
 {
     weft__thread *self = arg;
+    self->number = (pid_t)syscall(SYS_gettid);
     weft__overflow_thread_enter(self->signal_stack);
     weft__fiber_adopt_thread(&self->native);
     (void)prctl(PR_SET_TIMERSLACK, 1UL); /* deadlines as exact as the kernel can, not to 50 us */

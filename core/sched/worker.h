@@ -13,7 +13,7 @@
  *     thread.c   threads that play workers, regions     fork.c    what a forked child may do
  *     blocks.c   memory for what begins and ends often  spin.h    a lock for a few instructions
  *     overflow.c who ran off its stack                  shared.c  the runtime of plain threads
- *     look.c     a plain thread, before it sleeps */
+ *     look.c     a plain thread, before it sleeps       apart.c   where a worker wakes */
 #ifndef WEFT_SCHED_WORKER_H
 #define WEFT_SCHED_WORKER_H
 
@@ -26,6 +26,7 @@
 #include "ck.h"
 #include "fiber/stack.h"
 #include "injector.h"
+#include "sched/apart.h"
 #include "sched/join.h"
 #include "sched/reactor.h"
 #include "sched/thread.h"
@@ -110,6 +111,7 @@ struct weft__worker {
     uint32_t asleep;        /* 1 from announcing a sleep until somebody claims the wake: idle.c */
     uint64_t announcements; /* how often it has done that; stored before */
     int woken_on;           /* 1 + the processor of the plain thread that woke it last, or 0 */
+    weft__place place;      /* where it sleeps, and where to wake it: apart.c */
     uint64_t sighted;       /* where a thief has last seen, and spared, its only item */
     weft__ec ec;            /* what it sleeps on */
     char line1[64];
