@@ -563,7 +563,8 @@ int weft__files_close(int fd)
 
 static weft__files *make_files(weft_runtime *runtime, int *rc)
 {
-    weft__files *files = runtime->is_uring ? weft__files_uring_new(rc) : weft__files_epoll_new(rc);
+    weft__files *files = runtime->is_uring ? weft__files_uring_new(runtime->worker_count, rc)
+                                           : weft__files_epoll_new(rc);
     if (files == NULL && runtime->is_uring)
         files = weft__files_epoll_new(rc); /* it was there when the runtime was made, but now? */
     if (files == NULL)

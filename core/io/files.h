@@ -147,6 +147,6 @@ void weft__files_free(weft__files *files);
 
 /* The two kinds; NULL: `*rc` says why, -ENOSYS if this kernel does not have it. */
 weft__files *weft__files_epoll_new(int *rc);
-weft__files *weft__files_uring_new(int *rc);
+weft__files *weft__files_uring_new(unsigned workers, int *rc);
 
 #endif

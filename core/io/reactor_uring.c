@@ -13,9 +13,14 @@
  *
  * Rejected: transfers instead of polls. They save system calls, but the kernel goes on with one
  * after its caller has given up, and a buffer must not be touched then: each would have to wait for
- * the end of its cancellation. Rejected, too: having the kernel defer its part until the thread
- * that began a poll comes by (IORING_SETUP_COOP_TASKRUN, _DEFER_TASKRUN): it may compute for long,
- * while others are idle. */
+ * the end of its cancellation.
+ *
+ * The answers of a poll come by way of the thread that began it. The kernel interrupts that for
+ * each one, which costs more than all the rest, or puts them off until it comes by
+ * (IORING_SETUP_COOP_TASKRUN): that is right for a runtime of one worker, since nobody else could
+ * go on with what is ready. With several one may compute for long while others are idle. Rejected
+ * for one worker: IORING_SETUP_DEFER_TASKRUN, which is quicker yet, but lets a single thread begin
+ * polls and hear of them; those who close files, and who plays the worker, may be any. */
 #include "io/files.h"
 #include "sched/spin.h"
 
@@ -44,6 +49,7 @@ typedef struct uring_files {
     uint32_t taking;     /* a lock: who holds it takes answers out of the completion queue */
     uint32_t kicked;     /* and nobody has waited since */
     uint32_t ticket;     /* of the last poll; under `submitting` */
+    int can_interrupt;   /* other threads, by membarrier() */
 } uring_files;
 
 /* ---- telling the kernel: `submitting` is held ----------------------------------------------- */
@@ -149,15 +155,65 @@ static void hear(uring_files *self, const struct io_uring_cqe *cqe, weft_task **
         weft__file_unwatched(&self->files, file, ticket, chain);
 }
 
+/* The wake-up of a socket that has received anything names urgent data as well, and the kernel
+ * passes on what a wake-up names. It makes a difference to what is known as TCP. */
+static int may_be_urgent(uring_files *self, const struct io_uring_cqe *cqe)
+{
+    if (cqe->user_data == NOTHING || cqe->res < 0 || (cqe->res & POLLPRI) == 0)
+        return 0;
+    const weft__file *file = weft__files_find(&self->files, (int)(uint32_t)cqe->user_data);
+    /* relaxed: a kind that is out of date makes us ask in vain, or not for what is ANY anyway */
+    return file != NULL && weft__load_relaxed(&file->kind) == WEFT__TCP;
+}
+
+/* Ask whether there is urgent data, of all in one call. A number that was closed meanwhile has an
+ * answer that nobody hears. */
+static void ask_for_urgent(uring_files *self, struct io_uring_cqe **answers, unsigned count)
+{
+    struct pollfd asked[ANSWERS_MAX];
+    unsigned doubtful = 0;
+    for (unsigned i = 0; i < count; i++) {
+        int is_doubtful = may_be_urgent(self, answers[i]);
+        asked[i].fd = is_doubtful ? (int)(uint32_t)answers[i]->user_data : -1; /* not asked */
+        asked[i].events =
+            POLLPRI | POLLOUT; /* none ready, and what is put off cuts the call short */
+        doubtful += (unsigned)is_doubtful;
+    }
+    if (doubtful == 0 || poll(asked, count, 0) < 0)
+        return;
+    for (unsigned i = 0; i < count; i++)
+        if (asked[i].fd >= 0 && (asked[i].revents & POLLPRI) == 0)
+            answers[i]->res &= ~POLLPRI;
+}
+
 /* Those that are there now, and no more: a file of somebody else's, armed once more for those who
  * still wait, answers at once until somebody has read, and would wake one after another. */
 static void hear_answers(uring_files *self, weft_task **chain)
 {
     struct io_uring_cqe *answers[ANSWERS_MAX];
     unsigned count = io_uring_peek_batch_cqe(&self->ring, answers, ANSWERS_MAX);
+    ask_for_urgent(self, answers, count);
     for (unsigned i = count; i-- > 0;) /* the chain's first runs first */
         hear(self, answers[i], chain);
     io_uring_cq_advance(&self->ring, count);
+}
+
+/* Whether some thread has answers to give when it comes by. Relaxed: a hint, as it is looked at all
+ * the time. */
+static int is_put_off(const uring_files *self)
+{
+    return (weft__load_relaxed(self->ring.sq.kflags) & IORING_SQ_TASKRUN) != 0;
+}
+
+/* Come by; most often they are this thread's. Others, who played the worker before, or are about to
+ * close a file, are interrupted. */
+static void fetch_put_off(uring_files *self)
+{
+    if (!is_put_off(self))
+        return;
+    (void)io_uring_enter((unsigned)self->ring.ring_fd, 0, 0, IORING_ENTER_GETEVENTS, NULL);
+    if (self->can_interrupt && is_put_off(self))
+        weft__membarrier();
 }
 
 /* Not liburing's own waits: they submit what is in the submission queue, which is not ours here. */
@@ -179,6 +235,7 @@ static weft_task *poll_uring(weft__reactor *reactor, int64_t deadline_ns)
 {
     uring_files *self = (uring_files *)(void *)reactor;
     weft_task *chain = NULL;
+    fetch_put_off(self);
     if (deadline_ns != WEFT_POLL)
         weft__spin_lock(&self->taking);
     else if (!weft__spin_try(&self->taking))
@@ -224,9 +281,10 @@ static void destroy_uring(weft__reactor *reactor)
 
 /* The kernel has to take a time-out together with a wait (5.11), and polls that fire again (5.13):
  * then it also has the flags that tell of resources, which came with those. */
-static int open_ring(struct io_uring *ring)
+static int open_ring(struct io_uring *ring, unsigned flags)
 {
-    struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE, .cq_entries = COMPLETIONS};
+    struct io_uring_params params = {.flags = IORING_SETUP_CQSIZE | flags,
+                                     .cq_entries = COMPLETIONS};
     int rc = io_uring_queue_init_params(SUBMISSIONS, ring, &params);
     if (rc != 0)
         return rc;
@@ -237,16 +295,23 @@ static int open_ring(struct io_uring *ring)
     return -ENOSYS;
 }
 
+/* For one worker; putting off, and saying so, came with 5.19. */
+static int open_ring_for_one(struct io_uring *ring)
+{
+    int rc = open_ring(ring, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+    return rc != -EINVAL ? rc : open_ring(ring, 0);
+}
+
 int weft__uring_probe(void)
 {
     struct io_uring ring;
-    int rc = open_ring(&ring);
+    int rc = open_ring(&ring, 0);
     if (rc == 0)
         io_uring_queue_exit(&ring);
     return rc;
 }
 
-weft__files *weft__files_uring_new(int *rc)
+weft__files *weft__files_uring_new(unsigned workers, int *rc)
 {
     uring_files *self = weft__alloc(sizeof *self);
     if (self == NULL) {
@@ -265,7 +330,8 @@ weft__files *weft__files_uring_new(int *rc)
     self->taking = 0;
     self->kicked = 0;
     self->ticket = 0;
-    *rc = open_ring(&self->ring);
+    self->can_interrupt = weft__membarrier_register() == 0;
+    *rc = workers == 1 ? open_ring_for_one(&self->ring) : open_ring(&self->ring, 0);
     if (*rc == 0)
         return &self->files;
     weft__files_free(&self->files);
@@ -279,8 +345,9 @@ int weft__uring_probe(void)
     return -ENOTSUP;
 }
 
-weft__files *weft__files_uring_new(int *rc)
+weft__files *weft__files_uring_new(unsigned workers, int *rc)
 {
+    (void)workers;
     *rc = -ENOTSUP;
     return NULL;
 }

@@ -318,8 +318,9 @@ weft__files *weft__files_epoll_new(int *rc)
     return NULL;
 }
 
-weft__files *weft__files_uring_new(int *rc)
+weft__files *weft__files_uring_new(unsigned count, int *rc)
 {
+    (void)count;
     return weft__files_epoll_new(rc);
 }
 
