@@ -12,6 +12,7 @@
 #include "block.h"
 #include "panic.h"
 #include "sys.h"
+#include "transfer.h"
 
 #include <errno.h>
 

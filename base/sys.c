@@ -3,6 +3,7 @@
 #include "sys.h"
 
 #include "panic.h"
+#include "transfer.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -10,6 +11,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -172,6 +174,20 @@ int weft__membarrier_shared(void)
 {
     return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0 ? 0 : -errno;
 }
+
+#ifndef WEFT__CALLS_KERNEL
+ssize_t weft__recv(int fd, void *buffer, size_t bytes, int flags)
+{
+    ssize_t n = recv(fd, buffer, bytes, flags);
+    return n < 0 ? -errno : n;
+}
+
+ssize_t weft__send(int fd, const void *buffer, size_t bytes, int flags)
+{
+    ssize_t n = send(fd, buffer, bytes, flags);
+    return n < 0 ? -errno : n;
+}
+#endif
 
 WEFT__NOINLINE int weft__errno_get(void)
 {

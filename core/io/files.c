@@ -539,10 +539,7 @@ static void let_go_elsewhere(const weft__files *own, int fd, weft_task **chain)
 
 int weft__files_close(int fd)
 {
-    weft__worker *worker = weft__worker_self();
-    /* edge idle.files (acquire): as it was made */
-    weft__reactor *reactor = worker != NULL ? weft__load_acquire(&worker->runtime->reactor) : NULL;
-    weft__files *files = (weft__files *)(void *)reactor;
+    weft__files *files = weft__files_here();
     weft__file *file = files != NULL ? weft__files_find(files, fd) : NULL;
     weft_task *chain = NULL;
     /* relaxed: a runtime that could know the descriptor has had its first wait before */
@@ -585,12 +582,7 @@ int weft__reactor_make(weft_runtime *runtime)
 
 weft__files *weft__files_self(int *rc)
 {
-    weft__worker *worker = weft__worker_self();
-    if (worker == NULL)
-        return NULL;
-    /* edge idle.files (acquire): as it was made */
-    weft__reactor *reactor = weft__load_acquire(&worker->runtime->reactor);
-    if (reactor != NULL)
-        return (weft__files *)(void *)reactor;
-    return make_files(worker->runtime, rc);
+    weft__files *files = weft__files_here();
+    const weft__worker *worker = weft__worker_self();
+    return files != NULL || worker == NULL ? files : make_files(worker->runtime, rc);
 }

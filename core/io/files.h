@@ -82,8 +82,17 @@ struct weft__files {
     weft__file *chunks[WEFT__FILE_CHUNKS]; /* made when needed, kept */
 };
 
-/* The calling worker's files, made at the first call: NULL in a plain thread, or without memory;
- * `*rc` says which: 0 or a negative errno. */
+/* The calling worker's files: NULL in a plain thread, or if there are none yet. */
+WEFT__INLINE weft__files *weft__files_here(void)
+{
+    const weft__worker *worker = weft__worker_self();
+    /* edge idle.files (acquire): as it was made */
+    return worker != NULL ? (weft__files *)(void *)weft__load_acquire(&worker->runtime->reactor)
+                          : NULL;
+}
+
+/* The same, made at the first call: NULL in a plain thread, or without memory; `*rc` says which: 0
+ * or a negative errno. */
 weft__files *weft__files_self(int *rc);
 
 /* The record of `fd`; NULL: no memory, or a number beyond all limits. */

@@ -45,6 +45,7 @@ enum how { CAREFULLY, FREELY, FREELY_TCP, FREELY_NO_SOCKET };
 typedef struct operation {
     ssize_t (*run)(const struct operation *self, int fd, enum how how); /* or a negative errno */
     unsigned side;
+    int is_plain; /* recv(2) or send(2) of one buffer will do on a TCP socket */
     int drains;   /* if less than `bytes` come out of a TCP socket, there is no more for now */
     size_t bytes; /* wanted */
     const struct iovec *buffers;
@@ -60,6 +61,22 @@ static enum how how_to_try(const weft__file *file)
     static const enum how hows[] = {
         [WEFT__ANY] = FREELY, [WEFT__TCP] = FREELY_TCP, [WEFT__NO_SOCKET] = FREELY_NO_SOCKET};
     return hows[weft__load_relaxed(&file->kind)]; /* relaxed: its user got the number from us */
+}
+
+/* What is most often to be done takes no call but the kernel's: that leaves little in the caches,
+ * and each return through a function of ours is mispredicted. */
+WEFT__INLINE ssize_t attempt(const operation *op, const weft__file *file)
+{
+    enum how how = how_to_try(file);
+    if (WEFT__UNLIKELY(how != FREELY_TCP || !op->is_plain))
+        return op->run(op, file->fd, how);
+    ssize_t n;
+    do
+        n = op->side == WEFT__READ
+                ? weft__recv(file->fd, op->buffers->iov_base, op->bytes, op->flags)
+                : weft__send(file->fd, op->buffers->iov_base, op->bytes, op->flags | MSG_NOSIGNAL);
+    while (n == -EINTR);
+    return n;
 }
 
 static int is_dry(const weft__file *file, const operation *op, ssize_t n)
@@ -99,7 +116,7 @@ static ssize_t perform_adopted(weft__files *files, weft__file *file, const opera
         /* edge file.may (acquire): an event that is wiped out by this is behind us: what the kernel
          * is asked for next, and what kind of file it has made of it */
         (void)weft__exchange_acquire(&side->may, 0);
-        ssize_t n = op->run(op, file->fd, how_to_try(file));
+        ssize_t n = attempt(op, file);
         if (n != -EAGAIN) {
             settle(files, file, op, n);
             return n;
@@ -227,11 +244,12 @@ static void leave_turns(weft__file *file)
 {
     uint32_t unbroken = weft__load_relaxed(&file->unbroken) + 1; /* relaxed: a rough count */
     weft__store_relaxed(&file->unbroken, unbroken);              /* relaxed: the same */
-    if (unbroken % UNBROKEN_MAX == 0)
+    if (WEFT__UNLIKELY(unbroken % UNBROKEN_MAX == 0))
         weft_yield();
 }
 
-static ssize_t perform(const operation *op, int fd, int64_t deadline_ns)
+/* In a plain thread, on a file of somebody else's, or on the first of all. */
+static WEFT__NOINLINE ssize_t perform_otherwise(const operation *op, int fd, int64_t deadline_ns)
 {
     int rc = 0;
     if (fd < 0)
@@ -242,10 +260,21 @@ static ssize_t perform(const operation *op, int fd, int64_t deadline_ns)
     weft__file *file = weft__files_get(files, fd);
     if (file == NULL)
         return -ENOMEM;
+    ssize_t n = perform_foreign(files, file, op, deadline_ns);
+    leave_turns(file);
+    return n;
+}
+
+/* On a file that is adopted: the shortest way there is, for after each call the kernel has left
+ * little of ours in the caches. */
+WEFT__INLINE ssize_t perform(const operation *op, int fd, int64_t deadline_ns)
+{
+    weft__files *files = weft__files_here();
+    weft__file *file = WEFT__LIKELY(files != NULL) ? weft__files_find(files, fd) : NULL;
     /* relaxed: its user got the number from us */
-    ssize_t n = weft__load_relaxed(&file->is_adopted)
-                    ? perform_adopted(files, file, op, deadline_ns)
-                    : perform_foreign(files, file, op, deadline_ns);
+    if (WEFT__UNLIKELY(file == NULL || !weft__load_relaxed(&file->is_adopted)))
+        return perform_otherwise(op, fd, deadline_ns);
+    ssize_t n = perform_adopted(files, file, op, deadline_ns);
     leave_turns(file);
     return n;
 }
@@ -265,14 +294,18 @@ static int flags_of(const operation *op, enum how how)
 static ssize_t run_recv(const operation *op, int fd, enum how how)
 {
     ssize_t n;
-    AS_ERRNO(n, recv(fd, op->buffers->iov_base, op->bytes, flags_of(op, how)));
+    do
+        n = weft__recv(fd, op->buffers->iov_base, op->bytes, flags_of(op, how));
+    while (n == -EINTR);
     return n;
 }
 
 static ssize_t run_send(const operation *op, int fd, enum how how)
 {
     ssize_t n;
-    AS_ERRNO(n, send(fd, op->buffers->iov_base, op->bytes, flags_of(op, how) | MSG_NOSIGNAL));
+    do
+        n = weft__send(fd, op->buffers->iov_base, op->bytes, flags_of(op, how) | MSG_NOSIGNAL);
+    while (n == -EINTR);
     return n;
 }
 
@@ -290,12 +323,9 @@ static ssize_t run_sendmsg(const operation *op, int fd, enum how how)
     return n;
 }
 
-/* A socket's own calls are the quicker ones. */
 static ssize_t run_read(const operation *op, int fd, enum how how)
 {
     ssize_t n;
-    if (how == FREELY_TCP && op->count == 1)
-        return run_recv(op, fd, how);
     if (how == CAREFULLY) {
         AS_ERRNO(n, preadv2(fd, op->buffers, op->count, -1, RWF_NOWAIT));
     } else {
@@ -339,6 +369,7 @@ static ssize_t transfer(int fd, operation *op, const struct iovec *buffers, int 
 {
     op->buffers = buffers;
     op->count = count;
+    op->is_plain = count == 1;
     op->bytes = count == 1 ? buffers->iov_len : total_bytes(buffers, count);
     return perform(op, fd, deadline_ns);
 }
@@ -361,17 +392,22 @@ ssize_t weft_writev(int fd, const struct iovec *buffers, int count, int64_t dead
     return transfer(fd, &op, buffers, count, deadline_ns);
 }
 
-ssize_t weft_write(int fd, const void *buffer, size_t bytes, int64_t deadline_ns)
+WEFT__INLINE ssize_t write_some(int fd, const void *buffer, size_t bytes, int64_t deadline_ns)
 {
     operation op = {.run = run_write, .side = WEFT__WRITE};
     return transfer(fd, &op, &(struct iovec){(void *)(uintptr_t)buffer, bytes}, 1, deadline_ns);
+}
+
+ssize_t weft_write(int fd, const void *buffer, size_t bytes, int64_t deadline_ns)
+{
+    return write_some(fd, buffer, bytes, deadline_ns);
 }
 
 ssize_t weft_write_all(int fd, const void *buffer, size_t bytes, int64_t deadline_ns)
 {
     size_t done = 0;
     while (done < bytes) {
-        ssize_t n = weft_write(fd, (const char *)buffer + done, bytes - done, deadline_ns);
+        ssize_t n = write_some(fd, (const char *)buffer + done, bytes - done, deadline_ns);
         if (n < 0)
             return n;
         done += (size_t)n;
@@ -398,6 +434,7 @@ ssize_t weft_recv(int fd, void *buffer, size_t bytes, int flags, int64_t deadlin
     struct iovec whole = {.iov_base = buffer, .iov_len = bytes};
     operation op = {.run = run_recv, .side = WEFT__READ, .buffers = &whole, .bytes = bytes};
     op.flags = flags;
+    op.is_plain = 1;
     op.drains = flags == 0; /* a look ahead, for instance, does not */
     return perform(&op, fd, deadline_ns);
 }
@@ -406,6 +443,7 @@ ssize_t weft_send(int fd, const void *buffer, size_t bytes, int flags, int64_t d
 {
     struct iovec whole = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = bytes};
     operation op = {.run = run_send, .side = WEFT__WRITE, .buffers = &whole, .bytes = bytes};
+    op.is_plain = 1;
     op.flags = flags;
     return perform(&op, fd, deadline_ns);
 }

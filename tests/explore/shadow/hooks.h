@@ -5,6 +5,7 @@
 #ifndef WEFT_BASE_HOOKS_H
 #define WEFT_BASE_HOOKS_H
 
+#include <sys/types.h>
 #include <weft/base.h>
 
 #include "block.h" /* before names of its own become macros here */
@@ -37,6 +38,10 @@
 #define WEFT__PANIC(what) explore_fail(EXPLORE_PLACE what)
 #define weft_assert(condition)                                                                     \
     (WEFT__LIKELY(condition) ? (void)0 : WEFT__PANIC("assertion failed: " #condition))
+
+/* A model that runs who calls them brings them along. */
+ssize_t weft__recv(int fd, void *buffer, size_t bytes, int flags);
+ssize_t weft__send(int fd, const void *buffer, size_t bytes, int flags);
 
 #define weft__errno_get() explore_errno_get()
 #define weft__errno_set(value) explore_errno_set(value)

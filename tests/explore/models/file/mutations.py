@@ -26,8 +26,8 @@ CLASSICS = [
      "    if (!file->is_adopted || !is_ready(self)) {\n", "    if (1) {\n", ["file.event"]),
     ("`may` is lowered behind the try", "core/io/io.c",
      """        (void)weft__exchange_acquire(&side->may, 0);
-        ssize_t n = op->run(op, file->fd, how_to_try(file));
-""", """        ssize_t n = op->run(op, file->fd, how_to_try(file));
+        ssize_t n = attempt(op, file);
+""", """        ssize_t n = attempt(op, file);
         (void)weft__exchange_acquire(&side->may, 0);
 """, ["file.event"]),
     ("who succeeds does not wake the next", "core/io/io.c",
