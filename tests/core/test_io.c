@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -792,6 +793,105 @@ static void test_a_blocked_thread_lends_its_worker(void **state)
     weft_blocking assert_int_equal(weft_worker_id(), -1);
 }
 
+WEFT_FIBER(count_a_byte, int, fd, int *, count)
+{
+    char byte;
+    if (weft_read(fd, &byte, 1, SOON) == 1)
+        weft__fetch_add_acq_rel(count, 1);
+}
+
+static void *write_later(void *fd)
+{
+    (void)usleep(5000);
+    if (write(*(const int *)fd, "x", 1) != 1)
+        abort();
+    return NULL;
+}
+
+static int has_come_soon(const int *count, int expected)
+{
+    int64_t limit = SOON;
+    while (weft__load_acquire(count) != expected)
+        if (weft_now() > limit)
+            return 0;
+    return 1;
+}
+
+/* A thread has begun to wait for a file, lends its worker, and computes without a system call: what
+ * the kernel has to say of the file reaches whoever plays the worker now. */
+static int check_computing(void *arg)
+{
+    (void)arg;
+    int fds[2];
+    int count = 0;
+    pthread_t thread;
+    CHECK(weft_socketpair(fds) == 0);
+    weft_scope(group)
+    {
+        for (int i = 0; i < 5; i++) {
+            int has_come = 0;
+            CHECK(weft_go(&group, count_a_byte, fds[0], &count) == 0);
+            weft_yield();
+            CHECK(pthread_create(&thread, NULL, write_later, &fds[1]) == 0);
+            weft_blocking has_come = has_come_soon(&count, i + 1);
+            CHECK(has_come);
+            CHECK(pthread_join(thread, NULL) == 0);
+        }
+    }
+    return close_pair(fds);
+}
+
+static void test_a_computing_thread_holds_no_answer_back(void **state)
+{
+    (void)state;
+    on_workers(check_computing, NULL);
+}
+
+static void *close_later(void *fd)
+{
+    (void)usleep(5000);
+    return weft_close(*(const int *)fd) == 0 ? fd : NULL;
+}
+
+WEFT_FIBER(await_closing, int, fd, int *, rc)
+{
+    char byte;
+    *rc = (int)weft_read(fd, &byte, 1, SOON);
+}
+
+/* A plain thread closes a file while every thread that has to do with it computes. */
+static int check_closing_beside(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 5; i++) {
+        int fds[2];
+        int rc = 0;
+        pthread_t thread;
+        void *has_closed = NULL;
+        CHECK(weft_socketpair(fds) == 0);
+        weft_scope(group)
+        {
+            CHECK(weft_go(&group, await_closing, fds[0], &rc) == 0);
+            weft_yield();
+            CHECK(pthread_create(&thread, NULL, close_later, &fds[0]) == 0);
+            int64_t limit = weft_in(10 * WEFT_MSEC);
+            while (weft_now() < limit)
+                continue;
+            CHECK(pthread_join(thread, &has_closed) == 0);
+        }
+        CHECK(has_closed != NULL);
+        CHECK(rc == -EBADF);
+        CHECK(weft_close(fds[1]) == 0);
+    }
+    return 0;
+}
+
+static void test_closing_beside_a_computing_thread(void **state)
+{
+    (void)state;
+    on_workers(check_closing_beside, NULL);
+}
+
 WEFT_FIBER(block_for_a_while, int *, count)
 {
     weft_blocking(void) usleep(2000);
@@ -839,6 +939,8 @@ int main(void)
         cmocka_unit_test(test_a_peer_that_resets),
         cmocka_unit_test(test_a_busy_file_leaves_turns_to_others),
         cmocka_unit_test(test_a_blocked_thread_lends_its_worker),
+        cmocka_unit_test(test_a_computing_thread_holds_no_answer_back),
+        cmocka_unit_test(test_closing_beside_a_computing_thread),
         cmocka_unit_test(test_many_regions_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
