@@ -35,11 +35,13 @@ struct weft__fiber;
 
 /* Somebody who waits: a fiber, or a plain thread. Lives in the waiter's frame. */
 typedef struct weft__waiter {
+    struct weft__fiber *fiber; /* NULL: a plain thread, that sleeps on `woken` */
+    uint32_t woken;            /* a plain thread's: see above */
+    uint32_t is_tentative;     /* it may give up: see above, and wait.c */
+
+    /* Not for every wait. */
     const weft_task_type *type; /* the task's, which the waiter's address displaces */
-    struct weft__fiber *fiber;  /* NULL: a plain thread, that sleeps on `woken` */
     struct weft__waiter *next;  /* for queues of waiters */
-    uint32_t woken;             /* a plain thread's: see above */
-    uint32_t is_tentative;      /* it may give up: see above, and wait.c */
 } weft__waiter;
 
 /* Whether the task is finished; if so, its result may be read. */

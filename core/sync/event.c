@@ -35,8 +35,7 @@ int weft_event_wait(weft_event *event, int64_t deadline_ns)
         return 0;
     if (deadline_ns == WEFT_POLL)
         return -ETIMEDOUT;
-    weft__sleeper self = {.queue = &event->queue_};
-    return weft__waitq_sleep(&self, arrive, deadline_ns);
+    return weft__waitq_sleep_in(&event->queue_, arrive, deadline_ns);
 }
 
 static void set_and_wake(weft__waitq *queue)

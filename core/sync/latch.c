@@ -31,8 +31,7 @@ int weft_latch_wait(weft_latch *latch, int64_t deadline_ns)
         return 0;
     if (deadline_ns == WEFT_POLL)
         return -ETIMEDOUT;
-    weft__sleeper self = {.queue = &latch->queue_};
-    return weft__waitq_sleep(&self, arrive, deadline_ns);
+    return weft__waitq_sleep_in(&latch->queue_, arrive, deadline_ns);
 }
 
 static void open_and_wake(weft__waitq *queue, uint32_t steps)

@@ -45,8 +45,7 @@ int weft_semaphore_acquire(weft_semaphore *semaphore, int64_t deadline_ns)
         return 0;
     if (deadline_ns == WEFT_POLL)
         return -ETIMEDOUT;
-    weft__sleeper self = {.queue = queue};
-    return weft__waitq_sleep(&self, arrive, deadline_ns);
+    return weft__waitq_sleep_in(queue, arrive, deadline_ns);
 }
 
 /* ---- releasing ------------------------------------------------------------------------------- */

@@ -2,6 +2,8 @@
 /* waitq.c — see waitq.h. */
 #include "sync/waitq.h"
 
+#define LINE_BYTES 64
+
 void weft__waitq_pause(const weft__waitq *queue)
 {
     /* relaxed: whoever takes the lock looks again */
@@ -33,15 +35,22 @@ static WEFT__NOINLINE int give_up(weft__sleeper *sleeper, weft__leave *leave, vo
     return sleeper->result;
 }
 
+/* `sleeper->waiter` is set. */
+WEFT__INLINE int sleep_or_leave(weft__sleeper *sleeper, weft__commit *commit, weft__leave *leave,
+                                void *arg, int64_t deadline_ns)
+{
+    sleeper->result = 0;
+    int reason = weft__wait_until(sleeper->waiter, commit, arg, deadline_ns);
+    return WEFT__LIKELY(reason == 0) ? sleeper->result : give_up(sleeper, leave, arg, reason);
+}
+
 WEFT__FUSED int weft__waitq_sleep_or_leave(weft__sleeper *sleeper, weft__commit *commit,
                                            weft__leave *leave, void *arg, int64_t deadline_ns)
 {
     weft__waiter waiter;
     /* cppcheck-suppress autoVariables ; nobody knows the sleeper any more at the return */
     sleeper->waiter = &waiter;
-    sleeper->result = 0;
-    int reason = weft__wait_until(&waiter, commit, arg, deadline_ns);
-    return WEFT__LIKELY(reason == 0) ? sleeper->result : give_up(sleeper, leave, arg, reason);
+    return sleep_or_leave(sleeper, commit, leave, arg, deadline_ns);
 }
 
 static int leave_queue(void *arg)
@@ -58,6 +67,33 @@ static int leave_queue(void *arg)
 int weft__waitq_sleep(weft__sleeper *sleeper, weft__commit *commit, int64_t deadline_ns)
 {
     return weft__waitq_sleep_or_leave(sleeper, commit, leave_queue, sleeper, deadline_ns);
+}
+
+/* A sleeper and its waiter. All that a waker touches is on one line: between processors the line's
+ * way there and back is most of what a wake-up costs. */
+typedef struct pair {
+    weft__sleeper sleeper;
+    weft__waiter waiter;
+} pair;
+
+_Static_assert(offsetof(pair, waiter.type) <= LINE_BYTES, "a waker touches one line");
+
+/* Where such a line begins in a frame. Aligned by hand: for a variable that is, compilers keep a
+ * frame pointer, which each wait would save and restore. */
+#define PAIR_ROOM (sizeof(pair) + LINE_BYTES - _Alignof(pair))
+
+WEFT__INLINE pair *place_pair(char *room)
+{
+    uintptr_t address = ((uintptr_t)room + LINE_BYTES - 1) & ~(uintptr_t)(LINE_BYTES - 1);
+    return (pair *)address;
+}
+
+int weft__waitq_sleep_in(weft__waitq *queue, weft__commit *commit, int64_t deadline_ns)
+{
+    _Alignas(pair) char room[PAIR_ROOM];
+    pair *self = place_pair(room);
+    self->sleeper = (weft__sleeper){.queue = queue, .waiter = &self->waiter};
+    return sleep_or_leave(&self->sleeper, commit, leave_queue, &self->sleeper, deadline_ns);
 }
 
 int weft__waitq_sleep_on(weft__sleeper *sleeper, weft__commit *commit)

@@ -203,6 +203,9 @@ int weft__waitq_sleep_or_leave(weft__sleeper *sleeper, weft__commit *commit, wef
 /* The same if leaving is nothing but that. */
 int weft__waitq_sleep(weft__sleeper *sleeper, weft__commit *commit, int64_t deadline_ns);
 
+/* The same for one who brings no sleeper: `commit(waiter, sleeper)` is given one, of `queue`. */
+int weft__waitq_sleep_in(weft__waitq *queue, weft__commit *commit, int64_t deadline_ns);
+
 /* The same for a wait that cannot be given up. */
 int weft__waitq_sleep_on(weft__sleeper *sleeper, weft__commit *commit);
 
