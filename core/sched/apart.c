@@ -24,8 +24,8 @@
  * In SENDING the thread stays what it is: it can neither end nor lend its role. The word carries
  * the number of the sleep, since a waker may be late: it has to have been read before the claim.
  *
- * A worker that is bound stays where it is. Nobody is moved while he runs: that takes longer than
- * to wake him. */
+ * A worker that is bound stays where it is. Nobody is moved while he runs, which takes longer than
+ * to wake him, but for one who gets up by himself at the moment he is sent. */
 #include "sched/apart.h"
 
 #include "sched/thread.h"

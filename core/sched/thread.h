@@ -21,7 +21,7 @@ typedef struct weft__thread {
     weft__fiber native;          /* its own stack */
     void *signal_stack;          /* for the overflow report, or NULL */
     pthread_t id;
-    pid_t number;    /* the kernel's; set before it plays anything */
+    pid_t number;    /* the kernel's; set by itself before it plays anything */
     uint32_t called; /* raised with every role, and to stop */
 } weft__thread;
 
