@@ -19,7 +19,7 @@
 static int64_t fault_countdown = DISARMED;
 static int64_t fault_calls;
 
-int weft__fault(void)
+WEFT__HOT int weft__fault(void)
 {
     /* relaxed: a test hook; the test orders arming against use by starting threads */
     if (WEFT__LIKELY(weft__load_relaxed(&fault_countdown) == DISARMED))

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-int64_t weft_now(void)
+WEFT__HOT int64_t weft_now(void)
 {
     struct timespec now;
     int rc = clock_gettime(CLOCK_MONOTONIC, &now);

@@ -35,7 +35,7 @@ static void wait64(const struct ck_ec_wait_state *state, const uint64_t *word, u
     wait32(state, halves, (uint32_t)expected, deadline);
 }
 
-static void wake32(const struct ck_ec_ops *ops, const uint32_t *word)
+WEFT__HOT static void wake32(const struct ck_ec_ops *ops, const uint32_t *word)
 {
     (void)ops;
     weft__futex_wake(word, INT32_MAX);
@@ -68,7 +68,7 @@ static int never(const struct ck_ec_wait_state *state, struct timespec *deadline
     return 0;
 }
 
-void weft__ec_sleep(struct ck_ec32 *ec, uint32_t value, int64_t deadline_ns)
+WEFT__HOT void weft__ec_sleep(struct ck_ec32 *ec, uint32_t value, int64_t deadline_ns)
 {
     if (deadline_ns == WEFT_FOREVER) {
         (void)ck_ec32_wait(ec, &weft__ec_mode, value, NULL);

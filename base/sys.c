@@ -47,7 +47,7 @@ static int futex_wait(int operation, const uint32_t *word, uint32_t expected, in
     return -errno;
 }
 
-int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
+WEFT__HOT int weft__futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline_ns)
 {
     return futex_wait(FUTEX_WAIT_BITSET_PRIVATE, word, expected, deadline_ns);
 }
@@ -125,7 +125,7 @@ int weft__wait_writable(int fd, int64_t deadline_ns)
     return wait_file(fd, POLLOUT, deadline_ns);
 }
 
-void weft__futex_wake(const uint32_t *word, int count)
+WEFT__HOT void weft__futex_wake(const uint32_t *word, int count)
 {
     /* A failure means that the word's page is gone, hence so are its sleepers. */
     (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
@@ -144,6 +144,42 @@ void weft__give_way(unsigned round)
         (void)sched_yield();
     else
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL); /* it leaves errno alone */
+}
+
+/* The first version of the kernel's struct sched_attr, which not every C library has. */
+typedef struct scheduling {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime_ns; /* of the usual policy: the slice; 0: the usual one, in a call to set it */
+    uint64_t deadline_ns;
+    uint64_t period_ns;
+} scheduling;
+
+static int get_scheduling(scheduling *own)
+{
+    return syscall(SYS_sched_getattr, 0, own, sizeof *own, 0) == 0 ? 0 : -errno;
+}
+
+static int set_slice(scheduling *own, uint64_t ns)
+{
+    own->size = sizeof *own;
+    own->runtime_ns = ns;
+    return syscall(SYS_sched_setattr, 0, own, 0) == 0 ? 0 : -errno;
+}
+
+void weft__shorten_slice(void)
+{
+    scheduling own = {.size = sizeof own}; /* which valgrind wants to see */
+    if (get_scheduling(&own) != 0 || own.policy != SCHED_OTHER || own.runtime_ns == 0)
+        return;
+    uint64_t before = own.runtime_ns;
+    if (set_slice(&own, 0) != 0 || get_scheduling(&own) != 0)
+        return;
+    uint64_t usual = own.runtime_ns;
+    (void)set_slice(&own, before == usual ? usual - usual / 8 : before);
 }
 
 int weft__membarrier_register(void)

@@ -9,9 +9,10 @@
  *
  * Nor does it look for a worker that it has just woken, which takes longer to get up than anybody
  * looks. But the kernel likes to put whom one wakes on one's own processor, and there the two need
- * not sleep for each other: the thread steps aside once, by sched_yield(), and when it runs again
- * the worker has most often been there, and has stepped aside in its turn (idle.c). A call into a
- * sleeping runtime so takes one wake-up instead of two.
+ * not sleep for each other: the worker runs inside the call that wakes it (weft__shorten_slice), or
+ * when the thread steps aside, once, by sched_yield(). When the thread runs again the worker has
+ * most often been there, and has stepped aside in its turn (idle.c). A call into a sleeping runtime
+ * so takes one wake-up instead of two.
  *
  * Stepping aside is dear where a third one wants the processor: it has that for milliseconds then,
  * while a sleeper would take it back at once. So it is left out for a while after it has taken
@@ -34,7 +35,7 @@
 /* That of all plain threads. */
 static weft__courtesy plain_courtesy;
 
-void weft__courtesy_learn(weft__courtesy *courtesy, int64_t took_ns)
+WEFT__HOT void weft__courtesy_learn(weft__courtesy *courtesy, int64_t took_ns)
 {
     uint32_t price = weft__load_relaxed(&courtesy->price); /* relaxed: a guess, as the next two */
     if (took_ns < LONG_NS) {
@@ -49,7 +50,7 @@ void weft__courtesy_learn(weft__courtesy *courtesy, int64_t took_ns)
     weft__store_relaxed(&courtesy->left_out, price);
 }
 
-int weft__step_aside(weft__courtesy *courtesy)
+WEFT__HOT int weft__step_aside(weft__courtesy *courtesy)
 {
     uint32_t left_out = weft__load_relaxed(&courtesy->left_out); /* relaxed: a guess */
     if (left_out > 0) {
@@ -63,9 +64,9 @@ int weft__step_aside(weft__courtesy *courtesy)
 }
 
 /* Once for each wake-up: whoever still has to wait sleeps. */
-static int has_come_meanwhile(int (*has_come)(const void *), const void *what)
+WEFT__HOT static int has_come_meanwhile(int (*has_come)(const void *), const void *what)
 {
-    int has_paid = weft__step_aside(&plain_courtesy) && has_come(what);
+    int has_paid = has_come(what) || (weft__step_aside(&plain_courtesy) && has_come(what));
     weft__thread_set_mood(has_paid ? WEFT__FRESH : WEFT__TIRED);
     return has_paid;
 }
@@ -102,7 +103,8 @@ static int look_until_late(int (*has_come)(const void *), const void *what, int6
     }
 }
 
-int weft__thread_looks(int (*has_come)(const void *), const void *what, int64_t deadline_ns)
+WEFT__HOT int weft__thread_looks(int (*has_come)(const void *), const void *what,
+                                 int64_t deadline_ns)
 {
     if (deadline_ns <= WEFT_POLL)
         return 0;

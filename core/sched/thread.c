@@ -103,6 +103,7 @@ static void *thread_main(void *arg)
     self->number = (pid_t)syscall(SYS_gettid);
     weft__overflow_thread_enter(self->signal_stack);
     weft__fiber_adopt_thread(&self->native);
+    weft__shorten_slice();
     (void)prctl(PR_SET_TIMERSLACK, 1UL); /* deadlines as exact as the kernel can, not to 50 us */
     for (uint32_t calls = 0;; calls++) {
         await_call(self, calls);

@@ -34,9 +34,12 @@
 #define WEFT_NODISCARD __attribute__((warn_unused_result))
 #define WEFT_NONNULL(...) __attribute__((nonnull(__VA_ARGS__)))
 
-/* Internal spellings used by inline code in public headers. */
+/* Internal spellings, most of them used by inline code in public headers. */
 #define WEFT__INLINE static inline __attribute__((always_inline, unused))
 #define WEFT__NOINLINE __attribute__((noinline))
+/* What a task passes through from its submission to its result. Such functions lie together: who
+ * has slept finds none of them in the caches, and each page of code costs as much as ten lines. */
+#define WEFT__HOT __attribute__((hot))
 #define WEFT__LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEFT__UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define WEFT__CAT(a, b) WEFT__CAT_(a, b)
