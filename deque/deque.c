@@ -173,7 +173,7 @@ static void *take_only(weft_deque *deque, uint64_t top)
     return weft__cas_seq_cst(&deque->top_, &top, top + 1) ? item : NULL;
 }
 
-void *weft_deque_take(weft_deque *deque)
+WEFT__HOT void *weft_deque_take(weft_deque *deque)
 {
     uint64_t newest = weft__load_relaxed(&deque->bottom_) - 1; /* relaxed: the owner's own */
     uint64_t top = weft__load_relaxed(&deque->top_);           /* relaxed: it only grows … */
@@ -231,7 +231,7 @@ void *weft__deque_peek(const weft_deque *deque)
     return weft__load_relaxed(slot_of(deque->array_, newest)); /* relaxed: own store */
 }
 
-int weft__deque_is_empty(const weft_deque *deque)
+WEFT__HOT int weft__deque_is_empty(const weft_deque *deque)
 {
     /* edge idle.work (seq_cst): a worker that announced its sleep looks here afterwards. */
     uint64_t top = weft__load_seq_cst(&deque->top_);

@@ -9,7 +9,7 @@ void weft__injector_init(weft__injector *injector)
     injector->newest = NULL;
 }
 
-void weft__injector_push(weft__injector *injector, weft__link *entry)
+WEFT__HOT void weft__injector_push(weft__injector *injector, weft__link *entry)
 {
     weft__link *newest = weft__load_relaxed(&injector->newest); /* relaxed: the swap decides */
     do {
@@ -19,7 +19,7 @@ void weft__injector_push(weft__injector *injector, weft__link *entry)
     } while (!weft__cas_seq_cst(&injector->newest, &newest, entry));
 }
 
-weft__link *weft__injector_take_all(weft__injector *injector)
+WEFT__HOT weft__link *weft__injector_take_all(weft__injector *injector)
 {
     if (weft__injector_looks_empty(injector))
         return NULL;
@@ -33,7 +33,7 @@ int weft__injector_looks_empty(const weft__injector *injector)
     return weft__load_relaxed(&injector->newest) == NULL; /* relaxed: a hint */
 }
 
-int weft__injector_is_empty(const weft__injector *injector)
+WEFT__HOT int weft__injector_is_empty(const weft__injector *injector)
 {
     /* edge idle.inject (seq_cst): a worker that announced its sleep looks here afterwards. */
     return weft__load_seq_cst(&injector->newest) == NULL;

@@ -87,7 +87,7 @@ void weft__error_read(uintptr_t error, const weft_site *site, weft_error *out)
     out->line = object->line;
 }
 
-void weft__error_drop(uintptr_t error)
+WEFT__HOT void weft__error_drop(uintptr_t error)
 {
     if (error == WEFT__ERROR_NONE || is_code(error))
         return;

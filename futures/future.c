@@ -14,6 +14,7 @@
 #include "fiber/scope.h"
 #include "hooks.h"
 #include "sched/worker.h"
+#include "stock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ _Static_assert(offsetof(struct weft_future, head) % WEFT__TASK_ALIGN_MAX == 0, "
 weft_future *weft__future_new(weft_executor *executor, const weft_site *site, size_t task_bytes)
 {
     weft_assert(site->type->task_align <= WEFT__TASK_ALIGN_MAX); /* as weft_submit() checks */
-    weft_future *future = weft__workers_alloc(WEFT__FUTURE_BYTES + task_bytes);
+    weft_future *future = weft__future_alloc(WEFT__FUTURE_BYTES + task_bytes);
     if (future == NULL)
         return NULL;
     future->site = site;
@@ -51,7 +52,7 @@ static size_t bytes_of(const weft_future *future)
     return sizeof(weft_future) + weft__future_result_bytes(future);
 }
 
-static void free_future(weft_future *future)
+WEFT__HOT static void free_future(weft_future *future)
 {
     const weft_task_type *type = future->site->type;
     weft__state_destroy(&future->state);
@@ -59,7 +60,7 @@ static void free_future(weft_future *future)
         type->drop_(&future->head);
     if (WEFT__STATE(future->state.word) != WEFT__CANCELLED) /* which has none */
         weft__error_drop(future->error);
-    weft__workers_free(future, bytes_of(future));
+    weft__future_free(future, bytes_of(future));
 }
 
 static const weft_task_type no_memory_type = {
@@ -83,7 +84,7 @@ weft_future *weft_future_retain(weft_future *future)
     return future;
 }
 
-void weft_future_release(weft_future *future)
+WEFT__HOT void weft_future_release(weft_future *future)
 {
     if (future != NULL && weft__state_release(&future->state))
         free_future(future);
@@ -136,7 +137,7 @@ static void run_calls(weft_future *future)
     weft__local_set(outer);
 }
 
-void weft__future_run_calls(void)
+WEFT__HOT void weft__future_run_calls(void)
 {
     for (weft__frame *frame = weft__local_get(); frame != NULL; frame = frame->outer)
         drain(frame);
@@ -162,7 +163,7 @@ int weft_future_on_done(weft_future *future, weft_callback *callback, void *arg)
 
 /* Whoever looks whether it has ended has the line of the word, and of what lies beside it: that is
  * written only if it has to be, and not read again. */
-static void end(weft_future *future, weft__brood *brood, uintptr_t error)
+WEFT__HOT static void end(weft_future *future, weft__brood *brood, uintptr_t error)
 {
     if (error != (uintptr_t)brood)
         /* relaxed: weft__workers_take_back() may look; the swap of the word orders it */
@@ -187,7 +188,7 @@ static void forget(weft_future *future)
         weft__brood_quit(brood);
 }
 
-int weft_future_begin(weft_future *future)
+WEFT__HOT int weft_future_begin(weft_future *future)
 {
     if (future->brood != NULL && weft__scope_is_over(future->brood->scope_))
         (void)weft_future_cancel(future);
@@ -223,7 +224,7 @@ uintptr_t weft__future_call(const weft_site *site, weft_task *task)
     return frame.error;
 }
 
-void weft_future_run(weft_future *future)
+WEFT__HOT void weft_future_run(weft_future *future)
 {
     weft__brood *brood = future->brood;
     if (weft_future_begin(future) != 0)
@@ -285,11 +286,12 @@ static weft_future *form(weft_executor *executor, const weft_site *site, const v
 {
     weft_future *future = weft__future_new(executor, site, site->type->task_bytes);
     if (future != NULL)
-        memcpy(weft_future_args(future), args, site->type->args_bytes);
+        weft__copy(weft_future_args(future), args, site->type->args_bytes);
     return future;
 }
 
-weft_future *weft_future_submit(weft_executor *executor, const weft_site *site, const void *args)
+WEFT__HOT weft_future *weft_future_submit(weft_executor *executor, const weft_site *site,
+                                          const void *args)
 {
     weft_future *future = form(executor, site, args);
     if (future == NULL)
@@ -327,7 +329,7 @@ const weft_site *weft_future_site(const weft_future *future)
     return future->site;
 }
 
-void *weft_future_args(weft_future *future)
+WEFT__HOT void *weft_future_args(weft_future *future)
 {
     return (char *)&future->head + future->site->type->args_offset;
 }
@@ -356,7 +358,7 @@ int weft_future_running(const weft_future *future)
     return WEFT__STATE(weft__state_look(&future->state)) == WEFT__RUNNING;
 }
 
-int weft_future_cancelled(const weft_future *future)
+WEFT__HOT int weft_future_cancelled(const weft_future *future)
 {
     return WEFT__STATE(weft__state_look(&future->state)) == WEFT__CANCELLED;
 }

@@ -14,6 +14,7 @@
 #include "state.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 /* A future's error: none (0), a code for which there was no memory, or an object that several
  * futures share. */
@@ -56,6 +57,32 @@ WEFT__INLINE weft_future *weft__future_of(weft__state *state)
 WEFT__INLINE weft_future *weft__future_of_item(weft_task *item)
 {
     return (weft_future *)(void *)((char *)item - WEFT__FUTURE_BYTES);
+}
+
+/* memcpy(), without a call for the sizes that arguments and results mostly have. */
+WEFT__INLINE void weft__copy(void *to, const void *from, size_t bytes)
+{
+    switch (bytes) {
+    case 0:
+        return;
+    case 4:
+        memcpy(to, from, 4);
+        return;
+    case 8:
+        memcpy(to, from, 8);
+        return;
+    case 16:
+        memcpy(to, from, 16);
+        return;
+    case 24:
+        memcpy(to, from, 24);
+        return;
+    case 32:
+        memcpy(to, from, 32);
+        return;
+    default:
+        memcpy(to, from, bytes);
+    }
 }
 
 /* What a fiber, or a plain thread, does for futures right now: the innermost is its local
@@ -115,10 +142,6 @@ void weft__error_read(uintptr_t error, const weft_site *site, weft_error *out);
 void weft__error_mark_read(uintptr_t error);
 
 /* ---- workers.c ---- */
-
-/* Memory for futures: workers keep some of the usual size. NULL: there is none. */
-void *weft__workers_alloc(size_t bytes) WEFT_NODISCARD;
-void weft__workers_free(void *block, size_t bytes);
 
 /* Take the item back from the calling worker's deque, if it lies on top, to run it right here.
  * Whoever waits may find the executor gone as soon as the future has ended: only what lies in the

@@ -26,7 +26,7 @@ weft_future *weft_promise_new(size_t result_bytes)
     return future;
 }
 
-size_t weft__future_result_bytes(const weft_future *future)
+WEFT__HOT size_t weft__future_result_bytes(const weft_future *future)
 {
     return future->executor != NULL ? future->site->type->result_bytes : future->head.state_;
 }

@@ -28,13 +28,13 @@ void weft__state_destroy(weft__state *state)
     }
 }
 
-uintptr_t weft__state_look(const weft__state *state)
+WEFT__HOT uintptr_t weft__state_look(const weft__state *state)
 {
     /* edge future.end (acquire): the result, or the error, and all effects of the task */
     return weft__load_acquire(&state->word);
 }
 
-int weft__state_begin(weft__state *state)
+WEFT__HOT int weft__state_begin(weft__state *state)
 {
     uintptr_t seen = weft__load_relaxed(&state->word); /* relaxed: the swap decides */
     do {
@@ -99,7 +99,7 @@ static weft__after tell_groups(weft__state *state, uintptr_t word, int has_faile
     return weft__state_drop(state, WEFT__NOTIFYING) ? WEFT__AFTER_FREE : WEFT__AFTER_NOTHING;
 }
 
-weft__after weft__state_finish(weft__state *state, int has_failed)
+WEFT__HOT weft__after weft__state_finish(weft__state *state, int has_failed)
 {
     /* edge future.hold (acquire): the last holder's accesses, if it is abandoned */
     uintptr_t seen = weft__load_acquire(&state->word);
@@ -197,7 +197,7 @@ void weft__state_retain(weft__state *state)
     weft_assert(before != 0);
 }
 
-int weft__state_release(weft__state *state)
+WEFT__HOT int weft__state_release(weft__state *state)
 {
     /* edge future.handles (acquire): the other handles' last accesses, if this is the only one
      * edge future.handles (acq_rel): ours, for whoever gives the last one back */

@@ -55,7 +55,7 @@ void weft__tally_submit(weft__counts *own)
     weft__store_relaxed(&own->submitted, own->submitted + 1);
 }
 
-int weft__tally_end(weft__tally *tally, weft__counts *own)
+WEFT__HOT int weft__tally_end(weft__tally *tally, weft__counts *own)
 {
     /* edge tally.ended (release): what the task had submitted, and all it did */
     weft__store_release(&own->ended, own->ended + 1);
@@ -74,7 +74,7 @@ void weft__tally_purge(weft__tally *tally)
 
 /* ---- from outside --------------------------------------------------------------------------- */
 
-int weft__tally_enter(weft__tally *tally)
+WEFT__HOT int weft__tally_enter(weft__tally *tally)
 {
     /* edge tally.outside (seq_cst): counted in before the look; who closes looks at the count */
     weft__fetch_add_seq_cst(&tally->outside, ONE_CALL + 1);
@@ -87,7 +87,7 @@ int weft__tally_refuse(weft__tally *tally)
     return look(tally);
 }
 
-void weft__tally_leave(weft__tally *tally)
+WEFT__HOT void weft__tally_leave(weft__tally *tally)
 {
     /* edge tally.outside (acq_rel): the last touch */
     weft__fetch_add_acq_rel(&tally->outside, (uint64_t)0 - ONE_CALL);
@@ -107,7 +107,7 @@ void weft__tally_close(weft__tally *tally)
     weft__store_seq_cst(&tally->is_closed, 1);
 }
 
-int weft__tally_is_closed(const weft__tally *tally)
+WEFT__HOT int weft__tally_is_closed(const weft__tally *tally)
 {
     return weft__load_relaxed(&tally->is_closed) != 0; /* relaxed: looked at again by enter */
 }

@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-static int has_ended(const void *future)
+WEFT__HOT static int has_ended(const void *future)
 {
     return (weft__state_look(&((const weft_future *)future)->state) & WEFT__ENDED) != 0;
 }
@@ -38,7 +38,7 @@ static int wait_in_group(weft_future *future, int64_t deadline_ns)
     return rc;
 }
 
-int weft__future_wait_for(weft_future *future, int64_t deadline_ns)
+WEFT__HOT int weft__future_wait_for(weft_future *future, int64_t deadline_ns)
 {
     if (has_ended(future))
         return 0;
@@ -66,8 +66,8 @@ static int outcome(const weft_future *future, void *result)
         return weft__error_code(future->error);
     }
     if (result != NULL)
-        memcpy(result, (const char *)&future->head + future->site->type->result_offset,
-               weft__future_result_bytes(future));
+        weft__copy(result, (const char *)&future->head + future->site->type->result_offset,
+                   weft__future_result_bytes(future));
     return 0;
 }
 
@@ -79,7 +79,7 @@ int weft_future_result(weft_future *future, void *result, int64_t deadline)
     return rc == 0 ? outcome(future, result) : rc;
 }
 
-int weft_future_await(weft_future **future, void *result, int64_t deadline)
+WEFT__HOT int weft_future_await(weft_future **future, void *result, int64_t deadline)
 {
     if (*future == NULL)
         return -EINVAL;

@@ -15,34 +15,19 @@
 #include "batch.h"
 #include "hooks.h"
 #include "room.h"
-#include "sanitize.h"
 #include "sched/worker.h"
+#include "stock.h"
 #include "tally.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
 
-/* Futures of the usual size are blocks of this; a worker keeps some for itself. They do not begin
- * at cache lines: that would be 128 bytes, and 4 more that jemalloc has in mind for each, since it
- * cuts blocks of that size out of single pages, and those of 112 out of seven. */
-#define BLOCK_BYTES 112
-#if defined(WEFT__ASAN) || defined(WEFT__TSAN)
-#define BLOCKS_MAX 0 /* the sanitizer wants to see each */
-#else
-#define BLOCKS_MAX 256
-#endif
-
-typedef struct block {
-    struct block *next;
-} block;
-
 /* What a worker has for itself; wherever the first of them lies, no two share a line. */
 typedef struct shard {
     weft__counts counts;
-    block *blocks; /* that are free */
-    size_t block_count;
-    char line[2 * WEFT__CACHE_LINE - 4 * sizeof(uint64_t)];
+    weft__stock stock;
+    char line[2 * WEFT__CACHE_LINE - 2 * sizeof(uint64_t) - sizeof(weft__stock)];
 } shard;
 
 typedef struct pool {
@@ -98,50 +83,11 @@ static pool *pool_of_tenant(weft__tenant *tenant)
     return (pool *)(void *)((char *)tenant - offsetof(pool, tenant));
 }
 
-/* What the calling worker keeps, or NULL. */
-static shard *own_shard(void)
+WEFT__HOT weft__stock *weft__workers_stock(weft__worker *worker)
 {
-    weft__worker *worker = weft__worker_self();
-    if (worker == NULL || BLOCKS_MAX == 0)
-        return NULL;
     /* edge workers.tenant (acquire): the pool */
     weft__tenant *tenant = weft__load_acquire(&worker->runtime->tenant);
-    return tenant != NULL ? &pool_of_tenant(tenant)->shards[worker->id] : NULL;
-}
-
-void *weft__workers_alloc(size_t bytes)
-{
-    if (bytes > BLOCK_BYTES)
-        return weft__alloc(bytes);
-    shard *own = own_shard();
-    if (own == NULL || own->blocks == NULL)
-        return weft__alloc_packed(BLOCK_BYTES);
-    block *first = own->blocks;
-    own->blocks = first->next;
-    own->block_count--;
-    return first;
-}
-
-void weft__workers_free(void *memory, size_t bytes)
-{
-    shard *own = bytes > BLOCK_BYTES ? NULL : own_shard();
-    if (own == NULL || own->block_count == BLOCKS_MAX) {
-        weft__free(memory);
-        return;
-    }
-    block *first = memory;
-    first->next = own->blocks;
-    own->blocks = first;
-    own->block_count++;
-}
-
-static void free_blocks(shard *own)
-{
-    while (own->blocks != NULL) {
-        block *first = own->blocks;
-        own->blocks = first->next;
-        weft__free(first);
-    }
+    return tenant != NULL ? &pool_of_tenant(tenant)->shards[worker->id].stock : NULL;
 }
 
 /* ---- has everything ended? ------------------------------------------------------------------ */
@@ -202,7 +148,7 @@ static void quit_queue(pool *self)
 
 /* ---- run ------------------------------------------------------------------------------------ */
 
-static void run_item(weft_task *item)
+WEFT__HOT static void run_item(weft_task *item)
 {
     weft_future *future = weft__future_of_item(item);
     pool *self = pool_of(future->executor);
@@ -217,7 +163,7 @@ static void run_item(weft_task *item)
     count_ended(self);
 }
 
-int weft__workers_take_back(weft_future *future)
+WEFT__HOT int weft__workers_take_back(weft_future *future)
 {
     weft__worker *worker = weft__worker_self();
     /* relaxed: whoever steals it now may end it; then the take fails */
@@ -232,7 +178,7 @@ int weft__workers_take_back(weft_future *future)
     return 1;
 }
 
-int weft__workers_were_left(weft_executor *executor)
+WEFT__HOT int weft__workers_were_left(weft_executor *executor)
 {
     return weft__fork_count() != 0 && is_pool(executor) &&
            pool_of(executor)->fork_count != weft__fork_count();
@@ -283,7 +229,7 @@ static void pool_submit_until(weft_executor *executor, weft_future *future, int6
         submit_outside(self, future);
 }
 
-static void pool_submit(weft_executor *executor, weft_future *future)
+WEFT__HOT static void pool_submit(weft_executor *executor, weft_future *future)
 {
     pool_submit_until(executor, future, WEFT_FOREVER);
 }
@@ -377,7 +323,7 @@ static void free_pool(weft__tenant *tenant)
     if (self->ended != NULL)
         weft_future_release(self->ended);
     for (unsigned id = 0; id < self->runtime->worker_count; id++)
-        free_blocks(&self->shards[id]);
+        weft__stock_clear(&self->shards[id].stock);
     weft__free(self);
 }
 

@@ -238,7 +238,7 @@ static weft__brood *own_brood(weft_scope *scope)
     return scope != NULL ? &scope->own_ : NULL;
 }
 
-weft__brood *weft__brood_here(void)
+WEFT__HOT weft__brood *weft__brood_here(void)
 {
     weft__fiber *fiber = current_fiber();
     return fiber != NULL ? fiber->brood : own_brood(weft__thread_scope());

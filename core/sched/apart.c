@@ -114,7 +114,7 @@ static void learn(weft__place *place, int is_right)
         weft__store_relaxed(&place->guided, price);
 }
 
-void weft__place_get_up(weft__worker *worker)
+WEFT__HOT void weft__place_get_up(weft__worker *worker)
 {
     weft__place *place = &worker->place;
     unsigned last = here();
@@ -184,7 +184,7 @@ static WEFT__NOINLINE void guide(weft__worker *sleeper, uint32_t turn)
     weft__store_release(&place->turn, TURN(turn, is_sent ? SENT : ASLEEP));
 }
 
-void weft__place_choose(weft__worker *sleeper, uint32_t turn)
+WEFT__HOT void weft__place_choose(weft__worker *sleeper, uint32_t turn)
 {
     weft__place *place = &sleeper->place;
     if (weft__worker_self() == NULL || sleeper->cpu >= 0 || sleeper->runtime->cpu_count < 2)

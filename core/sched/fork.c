@@ -50,13 +50,13 @@ static void register_once(void)
     (void)pthread_atfork(NULL, NULL, in_child);
 }
 
-void weft__fork_register(void)
+WEFT__HOT void weft__fork_register(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     (void)pthread_once(&once, register_once);
 }
 
-uint64_t weft__fork_count(void)
+WEFT__HOT uint64_t weft__fork_count(void)
 {
     return fork_count;
 }

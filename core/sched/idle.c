@@ -44,6 +44,7 @@
 #define LOOKS_SPARED_LOG 8   /* likewise after one that has left an item to its owner */
 #define PATIENCE_SHARE_MIN 8 /* patience falls to this share of the time to spin, not lower */
 #define REGRET_NS (100 * WEFT_USEC) /* a sleep shorter than this was not worth falling asleep */
+#define FRAMES_BYTES 1024           /* of the loop, a sleep, and an item */
 
 /* ---- looking ------------------------------------------------------------------------------ */
 
@@ -78,7 +79,7 @@ static weft__link *push_others(weft__worker *worker, weft__link *newest)
 }
 
 /* Take all that was submitted from outside: the oldest to run now, the others into the deque. */
-static weft_task *from_injector(weft__worker *worker)
+WEFT__HOT static weft_task *from_injector(weft__worker *worker)
 {
     weft__link *newest = weft__injector_take_all(&worker->runtime->injector);
     if (newest == NULL || newest->next == NULL)
@@ -239,7 +240,7 @@ static int is_in_the_way(const weft__worker *worker)
  * and one for all runtimes: who looks for a result does not know which of them will have it. */
 static uint32_t are_onlookers;
 
-void weft__onlooker_comes(void)
+WEFT__HOT void weft__onlooker_comes(void)
 {
     /* relaxed: a guess */
     if (!weft__load_relaxed(&are_onlookers))
@@ -466,6 +467,19 @@ static int claim_wake(weft_runtime *runtime, weft__worker *worker)
     return 1;
 }
 
+/* A plain thread that wakes a worker has most often slept itself, and the worker goes on on its
+ * processor: what that touches first is fetched while the kernel wakes it. */
+static void prefetch(const weft__worker *worker)
+{
+    const char *own = (const char *)worker;
+    for (size_t at = 0; at < offsetof(weft__worker, line0); at += 64)
+        __builtin_prefetch(own + at);
+    /* The frames of a sleeping worker lie right below its fiber. Relaxed: a hint. */
+    uintptr_t fiber = (uintptr_t)weft__load_relaxed(&worker->current);
+    for (size_t at = 0; at < FRAMES_BYTES; at += 64)
+        __builtin_prefetch((const void *)(fiber - at));
+}
+
 static int wake_worker(weft_runtime *runtime, weft__worker *worker)
 {
     /* edge idle.stop (seq_cst): behind the store of `stopping`, as the sleeper announces first. */
@@ -474,9 +488,12 @@ static int wake_worker(weft_runtime *runtime, weft__worker *worker)
     uint32_t turn = weft__place_turn(&worker->place);
     if (!claim_wake(runtime, worker))
         return 0;
+    int is_plain = weft__worker_self() == NULL;
     /* relaxed: a guess */
-    weft__store_relaxed(&worker->woken_on, weft__worker_self() != NULL ? 0 : 1 + sched_getcpu());
+    weft__store_relaxed(&worker->woken_on, is_plain ? 1 + sched_getcpu() : 0);
     weft__place_choose(worker, turn);
+    if (is_plain)
+        prefetch(worker);
     rouse(runtime, worker);
     return 1;
 }
@@ -507,7 +524,8 @@ static int32_t searchers_short(const weft_runtime *runtime, size_t in_sight)
 }
 
 /* Wake as many as `in_sight` items are worth, and one in any case if nobody searches. */
-static int wake_for(weft_runtime *runtime, weft__worker *worker, int32_t searching, size_t in_sight)
+WEFT__HOT static int wake_for(weft_runtime *runtime, weft__worker *worker, int32_t searching,
+                              size_t in_sight)
 {
     int32_t count = searchers_short(runtime, in_sight);
     if (count <= 0)
@@ -520,7 +538,7 @@ static size_t own_items(const weft__worker *worker)
     return worker != NULL ? weft_deque_size(&worker->deque) : 0;
 }
 
-void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
+WEFT__HOT void weft__runtime_notify(weft_runtime *runtime, weft__worker *worker)
 {
     /* edge idle.sleepers (seq_cst): behind the store that made the work visible. A searching worker
      * counts itself out before its last look, and so sees the work if we see it searching. */
@@ -581,7 +599,7 @@ static int is_alone(const weft__worker *worker)
 }
 
 /* The last look of a worker that has announced its sleep. */
-static int is_work_left(weft__worker *worker)
+WEFT__HOT static int is_work_left(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
     ask_everybody(runtime);
@@ -826,14 +844,14 @@ WEFT__FUSED int weft__worker_has_others(weft__worker *worker)
 
 /* Nothing is left of what the worker got up for. Whoever has woken it may wait for nothing but this
  * processor, and have more to do. */
-static WEFT__NOINLINE void let_waker_go_on(weft__worker *worker)
+WEFT__HOT static WEFT__NOINLINE void let_waker_go_on(weft__worker *worker)
 {
     worker->has_got_up = 0;
     if (is_in_the_way(worker))
         (void)weft__step_aside(&worker->courtesy);
 }
 
-weft_task *weft__worker_next(weft__worker *worker)
+WEFT__HOT weft_task *weft__worker_next(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
     weft_task *item = next_at_hand(worker);

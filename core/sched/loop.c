@@ -172,7 +172,7 @@ static weft__fiber *execute(weft__worker *worker, weft_task *item)
     return run(worker, item, type);
 }
 
-weft__role weft__fiber_begin(const weft_site *site, const void *task)
+WEFT__HOT weft__role weft__fiber_begin(const weft_site *site, const void *task)
 {
     weft__role before = {NULL, NULL, NULL};
     weft__worker *worker = weft__worker_self();
@@ -184,14 +184,14 @@ weft__role weft__fiber_begin(const weft_site *site, const void *task)
     return before;
 }
 
-void weft__fiber_end(const weft__role *before)
+WEFT__HOT void weft__fiber_end(const weft__role *before)
 {
     weft__worker *worker = weft__worker_self();
     if (worker != NULL)
         weft__fiber_plays(worker->current, before);
 }
 
-void weft__fiber_main(void)
+WEFT__HOT void weft__fiber_main(void)
 {
     weft__fiber_arrived();
     settle(weft__worker_self());

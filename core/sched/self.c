@@ -31,6 +31,9 @@ static _Thread_local struct weft_scope *plain_scope;
 /* weft__local_get() of a thread that is no worker. */
 static _Thread_local void *plain_local;
 
+/* Small blocks that it keeps. */
+static _Thread_local weft__stock plain_stock;
+
 /* What it had better do the next time it waits: look.c. */
 static _Thread_local weft__mood plain_mood;
 
@@ -51,7 +54,7 @@ WEFT__NOINLINE void weft__worker_unbind_thread(void)
     weft__self = &plain_lane;
 }
 
-WEFT__NOINLINE struct weft_scope *weft__thread_scope(void)
+WEFT__HOT WEFT__NOINLINE struct weft_scope *weft__thread_scope(void)
 {
     return plain_scope;
 }
@@ -61,13 +64,13 @@ WEFT__NOINLINE void weft__thread_set_scope(struct weft_scope *scope)
     plain_scope = scope;
 }
 
-WEFT__NOINLINE void *weft__local_get(void)
+WEFT__HOT WEFT__NOINLINE void *weft__local_get(void)
 {
     weft__worker *worker = weft__self->worker_;
     return worker != NULL ? worker->current->local : plain_local;
 }
 
-WEFT__NOINLINE void weft__local_set(void *value)
+WEFT__HOT WEFT__NOINLINE void weft__local_set(void *value)
 {
     weft__worker *worker = weft__self->worker_;
     if (worker != NULL)
@@ -76,7 +79,7 @@ WEFT__NOINLINE void weft__local_set(void *value)
         plain_local = value;
 }
 
-WEFT__NOINLINE void *weft__local_swap(void *value)
+WEFT__HOT WEFT__NOINLINE void *weft__local_swap(void *value)
 {
     weft__worker *worker = weft__self->worker_;
     void **place = worker != NULL ? &worker->current->local : &plain_local;
@@ -85,12 +88,17 @@ WEFT__NOINLINE void *weft__local_swap(void *value)
     return before;
 }
 
-WEFT__NOINLINE void weft__thread_set_mood(weft__mood mood)
+WEFT__HOT WEFT__NOINLINE weft__stock *weft__thread_stock(void)
+{
+    return &plain_stock;
+}
+
+WEFT__HOT WEFT__NOINLINE void weft__thread_set_mood(weft__mood mood)
 {
     plain_mood = mood;
 }
 
-WEFT__NOINLINE weft__mood weft__thread_mood(void)
+WEFT__HOT WEFT__NOINLINE weft__mood weft__thread_mood(void)
 {
     return plain_mood;
 }

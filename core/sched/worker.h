@@ -193,6 +193,17 @@ void *weft__local_get(void);
 void weft__local_set(void *value);
 void *weft__local_swap(void *value); /* returns the old one */
 
+/* Free blocks of one size that somebody keeps for himself. */
+typedef struct weft__stock {
+    weft__link *first;
+    uint32_t count;
+    uint32_t keeping; /* a plain thread's: whether it may keep any; the layer above says what */
+} weft__stock;
+
+/* The calling plain thread's; empty at first, and whoever puts something there sees to it that it
+ * is emptied before the thread ends. */
+weft__stock *weft__thread_stock(void);
+
 /* What the calling plain thread had better do when it waits next: look.c. Until it has slept. */
 typedef enum weft__mood {
     WEFT__FRESH,      /* look for a moment whether it has come */

@@ -94,7 +94,7 @@ static int look(weft_procpool *pool, const weft_future *future, int64_t deadline
     return 0;
 }
 
-int weft__procpool_help(const weft_future *future, int64_t deadline_ns)
+WEFT__HOT int weft__procpool_help(const weft_future *future, int64_t deadline_ns)
 {
     if (WEFT__LIKELY(weft__load_relaxed(&pools.first) == NULL)) /* relaxed: a hint */
         return 0;

@@ -6,6 +6,7 @@
 #include "../core/on_workers.h"
 
 #include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,12 +163,62 @@ static void test_all_of_it_comes_back(void **state)
     free(futures);
 }
 
+enum { THREADS = 100, IN_A_THREAD = 200 };
+
+static pthread_key_t late; /* its destructor runs after that of the thread's blocks */
+
+static void release_late(void *future)
+{
+    weft_future_release(future);
+}
+
+static void *submit_in_thread(void *argument)
+{
+    price_future futures[IN_A_THREAD];
+    for (int i = 0; i < IN_A_THREAD; i++)
+        futures[i] = weft_submit(weft_workers(), price, i, 0.5);
+    for (int i = 1; i < IN_A_THREAD; i++)
+        if (weft_await(futures[i], NULL, WEFT_FOREVER) != 0)
+            return NULL;
+    if (weft_result(futures[0], NULL, WEFT_FOREVER) != 0 ||
+        pthread_setspecific(late, futures[0].h) != 0)
+        return NULL;
+    return argument;
+}
+
+static void run_in_threads(int count)
+{
+    for (int i = 0; i < count; i++) {
+        pthread_t thread;
+        void *result = NULL;
+        assert_int_equal(pthread_create(&thread, NULL, submit_in_thread, &late), 0);
+        assert_int_equal(pthread_join(thread, &result), 0);
+        assert_ptr_equal(result, &late);
+    }
+}
+
+/* What a thread keeps for its next futures ends with it. */
+static void test_ended_threads_keep_nothing(void **state)
+{
+    (void)state;
+    price_future first = weft_submit(weft_workers(), price, 1, 0.5);
+    assert_int_equal(weft_await(first, NULL, WEFT_FOREVER), 0); /* the library has its keys now */
+    assert_int_equal(pthread_key_create(&late, release_late), 0);
+    run_in_threads(10);
+    size_t before = allocated_bytes();
+    run_in_threads(THREADS);
+    size_t after = allocated_bytes();
+    assert_int_equal(pthread_key_delete(late), 0);
+    assert_true(after < before + 100u * THREADS); /* not even one for each */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_million_in_128_bytes_each),
         cmocka_unit_test(test_a_million_of_the_largest_in_128_bytes_each),
         cmocka_unit_test(test_all_of_it_comes_back),
+        cmocka_unit_test(test_ended_threads_keep_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,6 +132,6 @@ CLASSICS = [
      "    weft__fetch_add_relaxed(&tally->outside, (uint64_t)-1); "
      "/* relaxed: look() orders it */\n", "", TALLY),
     ("whoever is refused does not look", "futures/tally.c",
-     "    return look(tally);\n}\n\nvoid weft__tally_leave",
-     "    return 0;\n}\n\nvoid weft__tally_leave", TALLY),
+     "    return look(tally);\n}\n\nWEFT__HOT void weft__tally_leave",
+     "    return 0;\n}\n\nWEFT__HOT void weft__tally_leave", TALLY),
 ]
