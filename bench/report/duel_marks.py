@@ -18,16 +18,22 @@ class DuelResults:
         return [a for a in self.table.values() if (a.section, a.duel.name) == (section, duel)]
 
     def best_peer(self, section, duel, quantity):
-        """The best median of all rivals that are not weft."""
+        """The values of the best of all rivals that are not weft."""
         return best(quantity, [a for a in self.those_of(section, duel)
                                if not is_ours(a) and not a.contestant.reference])
 
 
 def best(quantity, answers):
-    """The best median of one quantity; None if nobody has it."""
-    values = [v for v in (a.median_of(quantity) for a in answers) if v is not None]
-    more = any(a.duel.more_is_better for a in answers) and quantity in answers[0].duel.figures
-    return (max if more else min)(values, default=None)
+    """One quantity's values, a visit each, of whoever has the best median; None if nobody has
+    it."""
+    having = [a for a in answers if a.values_of(quantity)]
+    more = any(a.duel.more_is_better for a in having) and quantity in having[0].duel.figures
+    winner = (max if more else min)(having, key=lambda a: a.median_of(quantity), default=None)
+    return winner and winner.values_of(quantity)
+
+
+def median(values):
+    return statistics.median(values) if values else None
 
 
 def is_ours(answer):
@@ -35,7 +41,14 @@ def is_ours(answer):
 
 
 def over(above, below):
-    return None if above is None or below is None or not below else above / below
+    """The median of the ratios, visit by visit: what the machine does else changes within
+    seconds, and two that take turns see the same of it. Where one has been visited more often
+    than the other, the ratio of the medians."""
+    if not above or not below or not all(below):
+        return None
+    if len(above) != len(below):
+        return median(above) / median(below)
+    return median([a / b for a, b in zip(above, below)])
 
 
 class Section:
@@ -45,13 +58,13 @@ class Section:
         self.results, self.section = results, section
         self.ours = ours if isinstance(ours, tuple) else (ours,)
 
-    def value(self, duel, quantity, contestants=None):
+    def values(self, duel, quantity, contestants=None):
         return best(quantity, [a for a in self.results.those_of(self.section, duel)
                                if a.contestant.name in (contestants or self.ours)])
 
     def theirs(self, duel, quantity, peer):
-        """A peer's value; None: the best peer's."""
-        return (self.value(duel, quantity, (peer,)) if peer else
+        """A peer's values; None: the best peer's."""
+        return (self.values(duel, quantity, (peer,)) if peer else
                 self.results.best_peer(self.section, duel, quantity))
 
     def mark(self, what, value, limit, at_most, unit):
@@ -61,25 +74,26 @@ class Section:
         """A limit on our value; one for a problem of some size at least says nothing about less."""
         answers = self.results.those_of(self.section, duel)
         large = all(a.size >= least_size for a in answers if is_ours(a))
-        return self.mark(what, self.value(duel, quantity) if large else None, limit, True, unit)
+        value = median(self.values(duel, quantity)) if large else None
+        return self.mark(what, value, limit, True, unit)
 
     def at_least(self, what, duel, quantity, limit, unit):
-        return self.mark(what, self.value(duel, quantity), limit, False, unit)
+        return self.mark(what, median(self.values(duel, quantity)), limit, False, unit)
 
     def no_worse(self, what, duel, quantity, peer, limit=1.0):
         """Ours over a peer's, where less is better."""
-        ratio = over(self.value(duel, quantity), self.theirs(duel, quantity, peer))
+        ratio = over(self.values(duel, quantity), self.theirs(duel, quantity, peer))
         return self.mark(what, ratio, limit, True, "x")
 
     def no_less(self, what, duel, quantity, peer, limit=1.0, their_quantity=None):
         """Ours over a peer's, where more is better."""
-        ratio = over(self.value(duel, quantity),
+        ratio = over(self.values(duel, quantity),
                      self.theirs(duel, their_quantity or quantity, peer))
         return self.mark(what, ratio, limit, False, "x")
 
     def faster(self, what, duel, quantity, peer, limit):
         """How many times as long the peer takes."""
-        ratio = over(self.theirs(duel, quantity, peer), self.value(duel, quantity))
+        ratio = over(self.theirs(duel, quantity, peer), self.values(duel, quantity))
         return self.mark(what, ratio, limit, False, "x")
 
 

@@ -156,6 +156,12 @@ class Verdicts(unittest.TestCase):
         self.assertAlmostEqual(section.no_less("x", "rate", "rate", None).value, 1 / 3)
         self.assertIsNone(section.no_less("x", "rate", "rate", "nobody").value)
 
+    def test_ratios_are_of_visits_that_saw_the_same(self):
+        self.assertAlmostEqual(duel_marks.over([1.0, 20.0, 3.0], [1.0, 10.0, 2.0]), 1.5)
+        self.assertAlmostEqual(duel_marks.over([1.0, 20.0, 3.0], [1.0, 2.0]), 2)
+        self.assertIsNone(duel_marks.over([1.0], [0.0]))
+        self.assertIsNone(duel_marks.over([1.0], None))
+
     def test_lost_duels_are_found_and_bounds_are_no_rivals(self):
         results = duel_marks.DuelResults([
             answer("weft", FAST, 10.0, 11.0), answer("slow", FAST, 10.5, 20.0),
