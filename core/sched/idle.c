@@ -247,18 +247,31 @@ WEFT__HOT void weft__onlooker_comes(void)
         weft__store_relaxed(&are_onlookers, 1); /* relaxed: likewise */
 }
 
-/* Such a thread needs a processor as well. If it and all workers that are awake are too many, and
- * another worker searches anyway, this one has little patience. */
+/* Such a thread needs a processor as well. Whether it and all workers that are awake are too many,
+ * and another one searches anyway. `is_announced`: the caller has counted itself out already. */
+static int is_one_too_many(const weft_runtime *runtime, unsigned is_announced)
+{
+    /* relaxed: these three are hints */
+    uint32_t awake = runtime->worker_count - weft__load_relaxed(&runtime->sleepers);
+    return weft__load_relaxed(&are_onlookers) &&
+           (int32_t)(weft__load_relaxed(&runtime->searching) + is_announced) >= 2 &&
+           awake + is_announced >= runtime->cpu_count;
+}
+
+/* One that is too many has little patience. */
 static int64_t patience_of(const weft__worker *worker)
 {
-    const weft_runtime *runtime = worker->runtime;
-    /* relaxed: these three are hints */
-    if (!weft__load_relaxed(&are_onlookers) ||
-        (int32_t)weft__load_relaxed(&runtime->searching) < 2 ||
-        runtime->worker_count - weft__load_relaxed(&runtime->sleepers) < runtime->cpu_count)
+    if (!is_one_too_many(worker->runtime, 0))
         return worker->patience_ns;
     weft__store_relaxed(&are_onlookers, 0); /* relaxed: who still looks says so again */
     return worker->patience_ns / PATIENCE_SHARE_MIN;
+}
+
+/* Whether a phase is on, and the worker is not too many: it looks on, however long. */
+static int is_kept_awake(const weft_runtime *runtime, unsigned is_announced)
+{
+    /* relaxed: a hint; who misses that a phase begins is woken by the next work */
+    return weft__load_relaxed(&runtime->phases) != 0 && !is_one_too_many(runtime, is_announced);
 }
 
 /* ---- the clock ------------------------------------------------------------------------------ */
@@ -439,7 +452,7 @@ static weft_task *hunt(weft__worker *worker)
             if (item != NULL)
                 return item;
             raid_at = now + RAID_PATIENCE_NS;
-            if (now - begin >= patience) {
+            if (now - begin >= patience && !is_kept_awake(runtime, 0)) {
                 learn(worker, 0);
                 return NULL;
             }
@@ -703,7 +716,7 @@ static void doze(weft__worker *worker)
     weft__fetch_add_seq_cst(&runtime->sleepers, 1);
     weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1); /* edge idle.sleepers (seq_cst) */
     WEFT_CRASH_POINT(20);
-    if (is_work_left(worker)) {
+    if (is_work_left(worker) || is_kept_awake(runtime, 1)) {
         if (!claim_wake(runtime, worker)) /* a waker was faster, and has done the same */
             weft__place_get_up(worker);
         return;

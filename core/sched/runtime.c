@@ -302,6 +302,37 @@ int weft_run(int (*fn)(void *arg), void *arg, const weft_config *config)
     return result;
 }
 
+/* ---- phases --------------------------------------------------------------------------------- */
+
+/* The runtime that a NULL stands for. */
+static int find_runtime(weft_runtime **runtime)
+{
+    weft__worker *self = weft__worker_self();
+    if (*runtime == NULL && self == NULL)
+        return weft__runtime_shared(runtime);
+    if (*runtime == NULL)
+        *runtime = self->runtime;
+    return (*runtime)->fork_count == weft__fork_count() ? 0 : -ECHILD;
+}
+
+int weft_phase_begin(weft_runtime *runtime)
+{
+    int rc = find_runtime(&runtime);
+    if (rc != 0)
+        return rc;
+    weft__fetch_add_relaxed(&runtime->phases, 1); /* relaxed: a hint */
+    weft__runtime_wake_all(runtime);
+    return 0;
+}
+
+void weft_phase_end(weft_runtime *runtime)
+{
+    if (find_runtime(&runtime) != 0)
+        return;
+    uint32_t before = weft__fetch_add_relaxed(&runtime->phases, (uint32_t)-1); /* relaxed: a hint */
+    weft_assert(before != 0); /* or more phases end than have begun */
+}
+
 /* ---- questions ------------------------------------------------------------------------------ */
 
 unsigned weft_num_workers(const weft_runtime *runtime)

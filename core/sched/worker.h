@@ -156,6 +156,7 @@ struct weft_runtime {
     int is_uring;               /* its reactor will be on io_uring */
     uint64_t float_mode;        /* of the thread that created it, hence of its workers */
     uint32_t stopping;
+    uint32_t phases;      /* weft_phase_begin() without its end; a hint */
     uint32_t runs;        /* weft_runtime_run() calls in progress */
     int is_stood_on;      /* a forked child's only thread stands on one of the fibers */
     weft__tenant *tenant; /* or NULL; set once */

@@ -129,6 +129,29 @@ WEFT_API int weft_runtime_run(weft_runtime *runtime, int (*fn)(void *arg), void 
 WEFT_API int weft_runtime_destroy(weft_runtime *runtime);
 
 /**
+ * A phase begins in which short regions follow one another: until it ends, idle workers stay awake,
+ * so that the next region begins within a microsecond or two instead of after a wake-up. They burn
+ * their processors meanwhile, as with WEFT_WAIT_ACTIVE, but for one where plain threads that submit
+ * would find none otherwise. Phases nest, and of several threads.
+ *
+ * @param runtime  NULL: the one the caller runs on; outside, that of weft_workers()
+ * Returns         0; -ECHILD the runtime belongs to the parent process; with NULL and outside also
+ *                 as weft_runtime_create()
+ * Context         any thread or fiber
+ * Progress        lock-free, with a system call for each worker that sleeps
+ */
+WEFT_API WEFT_NODISCARD int weft_phase_begin(weft_runtime *runtime);
+
+/**
+ * The phase ends, as many times as it has begun: idle workers sleep when their patience is over.
+ *
+ * @param runtime  the same as at its beginning
+ * Context         any thread or fiber
+ * Progress        wait-free
+ */
+WEFT_API void weft_phase_end(weft_runtime *runtime);
+
+/**
  * Number of workers of a runtime, or, given NULL, of the one the caller runs on (0 outside).
  *
  * Context         any
