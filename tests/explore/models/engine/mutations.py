@@ -234,7 +234,7 @@ CLASSICS = [
     weft__fetch_add_seq_cst(&runtime->sleepers, 1);
     weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1); /* edge idle.sleepers (seq_cst) */
     WEFT_CRASH_POINT(20);
-    if (is_work_left(worker)) {
+    if (is_work_left(worker) || is_kept_awake(runtime, 1)) {
 """,
      """    int is_left = is_work_left(worker);
     weft__store_seq_cst(&worker->asleep, 1);
@@ -243,7 +243,7 @@ CLASSICS = [
     if (is_left) {
 """, IDLE),
     ("a worker sleeps without a last look", "core/sched/idle.c",
-     "    if (is_work_left(worker)) {\n        if (!claim",
+     "    if (is_work_left(worker) || is_kept_awake(runtime, 1)) {\n        if (!claim",
      "    if (0) {\n        if (!claim", IDLE),
     ("the last look forgets the injector", "core/sched/idle.c",
      "if (is_stopping(runtime) || !weft__injector_is_empty(&runtime->injector))",
