@@ -359,12 +359,15 @@ static int wait_for_one(selection *self, int64_t deadline_ns)
     return reason != 0 ? reason : conclude(self);
 }
 
-/* Where to begin to look. */
+/* Where to begin to look. The clock's readings in a regular loop are multiples of something, so
+ * they have to be mixed well (the end of splitmix64). */
 static size_t random_below(size_t count)
 {
     weft__worker *worker = weft__worker_self();
     uint64_t seed = worker != NULL ? ++worker->random : (uint64_t)weft_now();
-    seed *= UINT64_C(0x9e3779b97f4a7c15); /* spreads what differs in few bits over the upper ones */
+    seed = (seed ^ seed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    seed = (seed ^ seed >> 27) * UINT64_C(0x94d049bb133111eb);
+    seed ^= seed >> 31;
     return count < 2 ? 0 : (size_t)((seed >> 32) * count >> 32);
 }
 
