@@ -304,22 +304,22 @@ int weft_run(int (*fn)(void *arg), void *arg, const weft_config *config)
 
 /* ---- phases --------------------------------------------------------------------------------- */
 
-/* The runtime that a NULL stands for. */
-static int find_runtime(weft_runtime **runtime)
+/* What a NULL stands for; outside, the shared one if it has been started. */
+static weft_runtime *own_runtime(void)
 {
     weft__worker *self = weft__worker_self();
-    if (*runtime == NULL && self == NULL)
-        return weft__runtime_shared(runtime);
-    if (*runtime == NULL)
-        *runtime = self->runtime;
-    return (*runtime)->fork_count == weft__fork_count() ? 0 : -ECHILD;
+    return self != NULL ? self->runtime : weft__runtime_shared_now();
 }
 
 int weft_phase_begin(weft_runtime *runtime)
 {
-    int rc = find_runtime(&runtime);
+    if (runtime == NULL)
+        runtime = own_runtime();
+    int rc = runtime == NULL ? weft__runtime_shared(&runtime) : 0;
     if (rc != 0)
         return rc;
+    if (runtime->fork_count != weft__fork_count())
+        return -ECHILD;
     weft__fetch_add_relaxed(&runtime->phases, 1); /* relaxed: a hint */
     weft__runtime_wake_all(runtime);
     return 0;
@@ -327,8 +327,10 @@ int weft_phase_begin(weft_runtime *runtime)
 
 void weft_phase_end(weft_runtime *runtime)
 {
-    if (find_runtime(&runtime) != 0)
-        return;
+    if (runtime == NULL)
+        runtime = own_runtime();
+    if (runtime == NULL || runtime->fork_count != weft__fork_count())
+        return; /* a child's: its parent's phase is none here */
     uint32_t before = weft__fetch_add_relaxed(&runtime->phases, (uint32_t)-1); /* relaxed: a hint */
     weft_assert(before != 0); /* or more phases end than have begun */
 }

@@ -46,6 +46,13 @@ int weft__runtime_shared(weft_runtime **out)
     return rc;
 }
 
+weft_runtime *weft__runtime_shared_now(void)
+{
+    /* edge runtime.shared (acquire): the runtime */
+    weft_runtime *seen = weft__load_acquire(&shared);
+    return seen != NULL && seen->fork_count == weft__fork_count() ? seen : NULL;
+}
+
 int weft__runtime_is_shared(const weft_runtime *runtime)
 {
     return weft__load_relaxed(&shared) == runtime; /* relaxed: compared only */

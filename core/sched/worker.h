@@ -445,6 +445,8 @@ void weft__fork_register(void);
 /* The runtime that plain threads share; the first call starts it. 0, or as weft_runtime_create().
  */
 int weft__runtime_shared(weft_runtime **out) WEFT_NODISCARD;
+/* NULL: nobody in this process has started it. */
+weft_runtime *weft__runtime_shared_now(void);
 int weft__runtime_is_shared(const weft_runtime *runtime);
 
 /* ---- overflow.c ---- */

@@ -147,6 +147,22 @@ static void test_shared(void **state)
     assert_int_equal(weft__load_relaxed(&shared->phases), 0);
 }
 
+/* A phase of the shared workers is the parent's alone; ending it in a child starts none there. */
+static void test_child_of_shared(void **state)
+{
+    (void)state;
+    assert_int_equal(weft_phase_begin(NULL), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        weft_phase_end(NULL);
+        _exit(weft__runtime_shared_now() == NULL ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    weft_phase_end(NULL);
+}
+
 /* A child has none of the workers. */
 static void test_child(void **state)
 {
@@ -170,7 +186,7 @@ int main(void)
         cmocka_unit_test(test_phase),    cmocka_unit_test(test_nested),
         cmocka_unit_test(test_onlooker), cmocka_unit_test(test_stop),
         cmocka_unit_test(test_own),      cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_child),
+        cmocka_unit_test(test_child),    cmocka_unit_test(test_child_of_shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@
 #define WEFT__INLINE static inline __attribute__((always_inline, unused))
 #define WEFT__NOINLINE __attribute__((noinline))
 /* What a task passes through from its submission to its result. Such functions lie together: who
- * has slept finds none of them in the caches, and each page of code costs as much as ten lines. */
+ * has slept finds none of them in the caches, and pays for each line and each page. */
 #define WEFT__HOT __attribute__((hot))
 #define WEFT__LIKELY(x) __builtin_expect(!!(x), 1)
 #define WEFT__UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -132,21 +132,25 @@ WEFT_API int weft_runtime_destroy(weft_runtime *runtime);
  * A phase begins in which short regions follow one another: until it ends, idle workers stay awake,
  * so that the next region begins within a microsecond or two instead of after a wake-up. They burn
  * their processors meanwhile, as with WEFT_WAIT_ACTIVE, but for one where plain threads that submit
- * would find none otherwise. Phases nest, and of several threads.
+ * would find none otherwise. Phases nest, and those of several threads add up.
  *
  * @param runtime  NULL: the one the caller runs on; outside, that of weft_workers()
  * Returns         0; -ECHILD the runtime belongs to the parent process; with NULL and outside also
  *                 as weft_runtime_create()
  * Context         any thread or fiber
- * Progress        lock-free, with a system call for each worker that sleeps
+ * Order           none: a hint, which a worker may see a moment later
+ * Progress        lock-free, with a system call for each worker that sleeps; blocking if it has to
+ *                 start the shared workers
  */
 WEFT_API WEFT_NODISCARD int weft_phase_begin(weft_runtime *runtime);
 
 /**
  * The phase ends, as many times as it has begun: idle workers sleep when their patience is over.
+ * One that has not begun ends the program with a message; in a child of fork() nothing happens.
  *
- * @param runtime  the same as at its beginning
+ * @param runtime  the same as at its beginning; not yet destroyed
  * Context         any thread or fiber
+ * Order           none, as at its beginning
  * Progress        wait-free
  */
 WEFT_API void weft_phase_end(weft_runtime *runtime);

@@ -144,6 +144,11 @@ void weft__ferry_close(void)
 
 /* ---- what shared.c provides ------------------------------------------------------------------ */
 
+weft_runtime *weft__runtime_shared_now(void)
+{
+    return runtime;
+}
+
 int weft__runtime_shared(weft_runtime **out)
 {
     *out = runtime;
