@@ -504,9 +504,10 @@ static int wake_worker(weft_runtime *runtime, weft__worker *worker)
     int is_plain = weft__worker_self() == NULL;
     /* relaxed: a guess */
     weft__store_relaxed(&worker->woken_on, is_plain ? 1 + sched_getcpu() : 0);
-    weft__place_choose(worker, turn);
     if (is_plain)
         prefetch(worker);
+    else
+        weft__place_choose(worker, turn);
     rouse(runtime, worker);
     return 1;
 }

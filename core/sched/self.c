@@ -22,20 +22,14 @@ extern _Thread_local weft__lane *weft__self
 /* clang-format on */
 _Thread_local weft__lane *weft__self = &stranger;
 
-/* The lane of a thread that is no worker. */
-static _Thread_local weft__lane plain_lane;
-
-/* The scope that it is in. */
-static _Thread_local struct weft_scope *plain_scope;
-
-/* weft__local_get() of a thread that is no worker. */
-static _Thread_local void *plain_local;
-
-/* Small blocks that it keeps. */
-static _Thread_local weft__stock plain_stock;
-
-/* What it had better do the next time it waits: look.c. */
-static _Thread_local weft__mood plain_mood;
+/* What belongs to a thread that is no worker. */
+static _Thread_local struct plain {
+    weft__lane lane;
+    struct weft_scope *scope; /* that it is in */
+    void *local;              /* weft__local_get() */
+    weft__stock stock;        /* small blocks that it keeps */
+    weft__mood mood;          /* what it had better do the next time it waits: look.c */
+} plain __attribute__((tls_model("initial-exec")));
 
 WEFT__NOINLINE weft__lane *weft__lane_get(void)
 {
@@ -51,23 +45,23 @@ WEFT__NOINLINE void weft__worker_bind_thread(weft__worker *worker)
 
 WEFT__NOINLINE void weft__worker_unbind_thread(void)
 {
-    weft__self = &plain_lane;
+    weft__self = &plain.lane;
 }
 
 WEFT__HOT WEFT__NOINLINE struct weft_scope *weft__thread_scope(void)
 {
-    return plain_scope;
+    return plain.scope;
 }
 
 WEFT__NOINLINE void weft__thread_set_scope(struct weft_scope *scope)
 {
-    plain_scope = scope;
+    plain.scope = scope;
 }
 
 WEFT__HOT WEFT__NOINLINE void *weft__local_get(void)
 {
     weft__worker *worker = weft__self->worker_;
-    return worker != NULL ? worker->current->local : plain_local;
+    return worker != NULL ? worker->current->local : plain.local;
 }
 
 WEFT__HOT WEFT__NOINLINE void weft__local_set(void *value)
@@ -76,13 +70,13 @@ WEFT__HOT WEFT__NOINLINE void weft__local_set(void *value)
     if (worker != NULL)
         worker->current->local = value;
     else
-        plain_local = value;
+        plain.local = value;
 }
 
 WEFT__HOT WEFT__NOINLINE void *weft__local_swap(void *value)
 {
     weft__worker *worker = weft__self->worker_;
-    void **place = worker != NULL ? &worker->current->local : &plain_local;
+    void **place = worker != NULL ? &worker->current->local : &plain.local;
     void *before = *place;
     *place = value;
     return before;
@@ -90,15 +84,15 @@ WEFT__HOT WEFT__NOINLINE void *weft__local_swap(void *value)
 
 WEFT__HOT WEFT__NOINLINE weft__stock *weft__thread_stock(void)
 {
-    return &plain_stock;
+    return &plain.stock;
 }
 
 WEFT__HOT WEFT__NOINLINE void weft__thread_set_mood(weft__mood mood)
 {
-    plain_mood = mood;
+    plain.mood = mood;
 }
 
 WEFT__HOT WEFT__NOINLINE weft__mood weft__thread_mood(void)
 {
-    return plain_mood;
+    return plain.mood;
 }
