@@ -146,42 +146,6 @@ void weft__give_way(unsigned round)
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &moment, NULL); /* it leaves errno alone */
 }
 
-/* The first version of the kernel's struct sched_attr, which not every C library has. */
-typedef struct scheduling {
-    uint32_t size;
-    uint32_t policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t runtime_ns; /* of the usual policy: the slice; 0: the usual one, in a call to set it */
-    uint64_t deadline_ns;
-    uint64_t period_ns;
-} scheduling;
-
-static int get_scheduling(scheduling *own)
-{
-    return syscall(SYS_sched_getattr, 0, own, sizeof *own, 0) == 0 ? 0 : -errno;
-}
-
-static int set_slice(scheduling *own, uint64_t ns)
-{
-    own->size = sizeof *own;
-    own->runtime_ns = ns;
-    return syscall(SYS_sched_setattr, 0, own, 0) == 0 ? 0 : -errno;
-}
-
-void weft__shorten_slice(void)
-{
-    scheduling own = {.size = sizeof own}; /* which valgrind wants to see */
-    if (get_scheduling(&own) != 0 || own.policy != SCHED_OTHER || own.runtime_ns == 0)
-        return;
-    uint64_t before = own.runtime_ns;
-    if (set_slice(&own, 0) != 0 || get_scheduling(&own) != 0)
-        return;
-    uint64_t usual = own.runtime_ns;
-    (void)set_slice(&own, before == usual ? usual - usual / 8 : before);
-}
-
 int weft__membarrier_register(void)
 {
     long offered = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);

@@ -46,12 +46,6 @@ int weft__wait_writable(int fd, int64_t deadline_ns);
  * back at once. */
 void weft__give_way(unsigned round);
 
-/* Have the calling thread come before those that wake it: an eighth less than the usual slice of
- * processor time makes the kernel let a woken thread run at once, if its waker has just begun its
- * own slice. Its share of the time stays the same. For Linux 6.12 and later; nothing otherwise, and
- * nothing if somebody has chosen a slice for this thread. */
-void weft__shorten_slice(void);
-
 /* Make weft__membarrier() usable in this process: 0 or -ENOSYS, -EPERM ... Idempotent. */
 int weft__membarrier_register(void);
 

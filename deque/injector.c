@@ -28,6 +28,17 @@ WEFT__HOT weft__link *weft__injector_take_all(weft__injector *injector)
     return weft__exchange_acquire(&injector->newest, NULL);
 }
 
+WEFT__HOT int weft__injector_take_from(weft__injector *injector, weft__link *entry)
+{
+    /* edge inject.entry (acquire): what is in the entries */
+    return weft__cas_acquire(&injector->newest, &entry, NULL);
+}
+
+WEFT__HOT int weft__injector_has_newest(const weft__injector *injector, const weft__link *entry)
+{
+    return weft__load_relaxed(&injector->newest) == entry; /* relaxed: a hint */
+}
+
 int weft__injector_looks_empty(const weft__injector *injector)
 {
     return weft__load_relaxed(&injector->newest) == NULL; /* relaxed: a hint */

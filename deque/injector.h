@@ -31,6 +31,13 @@ void weft__injector_push(weft__injector *injector, weft__link *entry);
 /* Take everything, newest first: wait-free, from any thread; NULL when there was nothing. */
 weft__link *weft__injector_take_all(weft__injector *injector);
 
+/* Take everything if `entry` is the newest; 0: it is not. Its links lead to the others. Whoever
+ * comes after that finds nothing, so this is no exception to the rule above. */
+int weft__injector_take_from(weft__injector *injector, weft__link *entry);
+
+/* A hint whether it is the newest. */
+int weft__injector_has_newest(const weft__injector *injector, const weft__link *entry);
+
 /* A hint whether there is nothing. */
 int weft__injector_looks_empty(const weft__injector *injector);
 

@@ -148,6 +148,10 @@ void weft__error_mark_read(uintptr_t error);
  * own deque proves that it is not. */
 int weft__workers_take_back(weft_future *future);
 
+/* The calling plain thread waits for the future as long as it takes. Nonzero: it has run the task
+ * by itself, which has ended, or waits: core/sched/standin.c. */
+int weft__workers_stand_in(weft_future *future);
+
 /* Whether fork() has left the executor's workers behind. Looks at the executor only in a process
  * that was forked: there nobody may destroy it while another thread waits for its futures. */
 int weft__workers_were_left(weft_executor *executor);

@@ -99,6 +99,32 @@ int weft__tally_is_entered(weft__tally *tally)
     return CALLS(weft__load_acquire(&tally->outside)) > 0;
 }
 
+/* ---- newcomers ------------------------------------------------------------------------------ */
+
+WEFT__HOT void weft__newcomer_comes(uint32_t *newcomers)
+{
+    /* edge tally.newcomers (acquire): if somebody has found nobody before, the end of the task */
+    weft__fetch_add_acq_rel(newcomers, 1);
+}
+
+WEFT__HOT void weft__newcomer_goes(uint32_t *newcomers)
+{
+    /* edge tally.newcomers (release): the last touch, and what is held from now on */
+    weft__fetch_add_acq_rel(newcomers, (uint32_t)-1);
+}
+
+void weft__newcomers_await(uint32_t *newcomers)
+{
+    /* edge tally.newcomers (acq_rel): whoever comes after this knows what has ended */
+    uint32_t left = weft__fetch_add_acq_rel(newcomers, 0);
+    for (unsigned round = 0; left > 0; round++) {
+        weft__pause(round);
+        /* edge tally.newcomers (acquire): the last touch of those who came before, and what they
+         * hold */
+        left = weft__load_acquire(newcomers);
+    }
+}
+
 /* ---- the end -------------------------------------------------------------------------------- */
 
 void weft__tally_close(weft__tally *tally)

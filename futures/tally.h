@@ -61,4 +61,13 @@ int weft__tally_is_closed(const weft__tally *tally);
 /* Begin to want to know. Nonzero: everything has ended. Otherwise the last one will tell. */
 int weft__tally_watch(weft__tally *tally, int can_raid) WEFT_NODISCARD;
 
+/* Who waits for a task may come to help with it, and has nothing of the pool but that task: when it
+ * ends the pool may go. But if it has not ended after one has come, the pool is there until one
+ * goes again. Whoever frees the pool awaits those who have come, once everything has ended; they do
+ * no more than to look, and to hold by other means what they need for longer. The word counts those
+ * of all pools: they come before they know that theirs is there. */
+void weft__newcomer_comes(uint32_t *newcomers);
+void weft__newcomer_goes(uint32_t *newcomers);
+void weft__newcomers_await(uint32_t *newcomers);
+
 #endif

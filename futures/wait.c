@@ -51,6 +51,9 @@ WEFT__HOT int weft__future_wait_for(weft_future *future, int64_t deadline_ns)
     weft__future_run_calls();
     if (weft__worker_self() == NULL && weft__procpool_help(future, deadline_ns))
         return 0;
+    if (weft__worker_self() == NULL && deadline_ns == WEFT_FOREVER &&
+        weft__workers_stand_in(future) && has_ended(future))
+        return 0;
     if (weft__worker_self() == NULL && weft__thread_looks(has_ended, future, deadline_ns))
         return 0;
     return wait_in_group(future, deadline_ns);

@@ -178,6 +178,34 @@ WEFT__HOT int weft__workers_take_back(weft_future *future)
     return 1;
 }
 
+static uint32_t newcomers;
+
+/* The runtime of a future that has not ended, there until the caller lets go of it; or NULL. */
+static weft_runtime *hold_runtime(const weft_future *future)
+{
+    weft_runtime *runtime = NULL;
+    weft__newcomer_comes(&newcomers);
+    if ((weft__state_look(&future->state) & WEFT__ENDED) == 0 && is_pool(future->executor)) {
+        runtime = pool_of(future->executor)->runtime;
+        weft__fetch_add_relaxed(&runtime->wakers, 1); /* relaxed: published by the next */
+    }
+    weft__newcomer_goes(&newcomers);
+    return runtime;
+}
+
+WEFT__HOT int weft__workers_stand_in(weft_future *future)
+{
+    if (!weft__thread_may_stand_in())
+        return 0;
+    weft_runtime *runtime = hold_runtime(future);
+    if (runtime == NULL)
+        return 0;
+    int has_run = weft__stand_in(runtime, &future->head);
+    /* edge runtime.wakers (release): the last touch of the runtime. */
+    weft__fetch_add_acq_rel(&runtime->wakers, (uint32_t)-1);
+    return has_run;
+}
+
 WEFT__HOT int weft__workers_were_left(weft_executor *executor)
 {
     return weft__fork_count() != 0 && is_pool(executor) &&
@@ -315,6 +343,7 @@ static void wait_for_all(weft__tenant *tenant)
     /* at most a wake-up from their last touch */
     for (unsigned round = 0; weft__tally_is_entered(&self->tally); round++)
         weft__pause(round);
+    weft__newcomers_await(&newcomers);
 }
 
 static void free_pool(weft__tenant *tenant)

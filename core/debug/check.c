@@ -64,7 +64,8 @@ __attribute__((noreturn)) static void complain(const weft__fiber *fiber, const c
 
 void weft__check_leaving(weft__worker *worker, weft__fiber *fiber)
 {
-    weft__store_relaxed(&fiber->since_ns, weft_now()); /* relaxed: for dumps */
+    if (worker->checks != WEFT__CHECK_GUEST)
+        weft__store_relaxed(&fiber->since_ns, weft_now()); /* relaxed: for dumps */
     if (!(worker->checks & WEFT__CHECK_MIGRATE))
         return;
     if (weft__float_mode() != worker->runtime->float_mode)

@@ -10,6 +10,7 @@
 #define WEFT__CHECK_MIGRATE 2u /* go on elsewhere, and look whether that was noticed */
 #define WEFT__CHECK_REACTOR 4u /* the watcher sleeps in a reactor from the start */
 #define WEFT__CHECK_JOIN 8u    /* each spawn publishes, so that each join comes by spawn.c */
+#define WEFT__CHECK_GUEST 16u  /* no check: a plain thread plays the worker; sched/standin.c */
 
 /* Before a fiber leaves its worker, and when it has come back, perhaps to another, with its errno.
  * Only if the worker's `checks` are not 0. */

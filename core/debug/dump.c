@@ -331,7 +331,8 @@ static void put_worker(weft__dump *dump, const weft__worker *worker)
     const weft__fiber *fiber = weft__load_relaxed(&worker->current);
     weft__text_put(&dump->text, "worker ");
     weft__text_number(&dump->text, worker->id);
-    if (weft__load_relaxed(&worker->asleep)) {
+    uint32_t asleep = weft__load_relaxed(&worker->asleep);
+    if (asleep == WEFT__ABED || asleep == WEFT__CALLED) {
         weft__text_put(&dump->text, " sleeps");
     } else if (weft__fiber_is_alive(fiber)) {
         weft__text_put(&dump->text, " runs ");

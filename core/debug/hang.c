@@ -96,7 +96,7 @@ static int is_at_rest(weft_runtime *runtime, census *seen)
     for (unsigned i = 0; i < runtime->worker_count; i++) {
         weft__worker *worker = &runtime->workers[i];
         /* edge idle.sleepers (seq_cst): announced, and not claimed by anybody */
-        if (weft__load_seq_cst(&worker->asleep) == 0)
+        if (weft__load_seq_cst(&worker->asleep) != WEFT__ABED)
             return 0;
         /* relaxed: stored before the announcement that was just read, or a later one */
         seen->changes += weft__load_relaxed(&worker->announcements);

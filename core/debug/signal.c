@@ -41,9 +41,10 @@ static void on_signal(int signal_number, siginfo_t *info, void *context)
     weft__walk walk;
     (void)signal_number;
     if (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &asking) {
-        /* The thread may have lent its worker meanwhile.
+        /* The thread may have lent its worker meanwhile, or a guest plays it.
          * edge debug.trace (acquire): whoever asks has read the answer before */
-        if (worker != NULL && weft__load_acquire(&worker->trace.state) == ASKED)
+        if (worker != NULL && weft__load_relaxed(&worker->asleep) == WEFT__UP &&
+            weft__load_acquire(&worker->trace.state) == ASKED)
             answer(worker, context);
     } else {
         if (worker != NULL)
@@ -73,7 +74,7 @@ int weft__dump_signal(void)
 void weft__dump_ask(weft__worker *worker)
 {
     uint32_t *state = &worker->trace.state;
-    int is_busy = weft__load_relaxed(&worker->asleep) == 0 && worker != weft__worker_self();
+    int is_busy = weft__load_relaxed(&worker->asleep) == WEFT__UP && worker != weft__worker_self();
     /* edge debug.trace (release): what was read of the last answer */
     weft__store_release(state, is_busy ? ASKED : 0);
     if (!is_busy)

@@ -137,7 +137,7 @@ static void remove_taken(const weft__worker *sleeper, struct weft__cpuset *set)
     for (unsigned i = 0; i < runtime->worker_count; i++) {
         const weft__worker *worker = &runtime->workers[i];
         unsigned last = weft__load_relaxed(&worker->place.last); /* relaxed: guesses */
-        if (worker != sleeper && last != 0 && !weft__load_relaxed(&worker->asleep))
+        if (worker != sleeper && last != 0 && weft__load_relaxed(&worker->asleep) == WEFT__UP)
             weft__cpuset_remove(set, last - 1);
     }
 }

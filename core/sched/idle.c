@@ -132,7 +132,7 @@ static weft_task *steal_from(weft__worker *worker, weft__worker *victim, sights 
         break;
     }
     /* relaxed: a hint; who sleeps has nothing private */
-    if (!seen->is_asked && weft__load_relaxed(&victim->asleep) == 0)
+    if (!seen->is_asked && weft__load_relaxed(&victim->asleep) != WEFT__ABED)
         seen->is_asked = weft__lane_ask(&victim->lane);
     return NULL;
 }
@@ -395,10 +395,10 @@ weft__reactor *weft__runtime_set_reactor(weft_runtime *runtime, weft__reactor *r
     return reactor;
 }
 
-void weft__worker_see_watched(weft__worker *worker)
+/* Whether somebody will wake for what this worker's wheel holds; else wake somebody. */
+static void look_for_watcher(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
-    worker->unwatched = 0;
     /* edge idle.watch (seq_cst): behind the store of the deadline. */
     weft__worker *watcher = weft__load_seq_cst(&runtime->watcher);
     if (watcher == NULL) {
@@ -408,6 +408,12 @@ void weft__worker_see_watched(weft__worker *worker)
     /* edge idle.watch (seq_cst): if it is not yet stored, the watcher's look is still to come */
     if (weft__load_seq_cst(&runtime->watch_until) > weft__wheel_next(&worker->wheel))
         rouse(runtime, watcher); /* no reason to get up, but to look again */
+}
+
+void weft__worker_see_watched(weft__worker *worker)
+{
+    worker->unwatched = 0;
+    look_for_watcher(worker);
 }
 
 /* ---- hunting -------------------------------------------------------------------------------- */
@@ -465,14 +471,14 @@ static weft_task *hunt(weft__worker *worker)
 
 /* ---- sleeping and waking ------------------------------------------------------------------- */
 
-/* Whoever gets the 1 out of `asleep` has the worker awake, and counts it among the searching. The
- * worker may find out by itself and stop searching before that: then they are one too few for a
+/* Whoever gets WEFT__ABED out of `asleep` has the worker awake, and counts it among the searching.
+ * The worker may find out by itself and stop searching before that: then they are one too few for a
  * moment, even fewer than none, which makes somebody look in vain. */
-static int claim_wake(weft_runtime *runtime, weft__worker *worker)
+static int claim_wake(weft_runtime *runtime, weft__worker *worker, uint32_t claimed)
 {
-    uint32_t asleep = 1;
+    uint32_t asleep = WEFT__ABED;
     /* edge idle.claim (seq_cst): one waker for each sleep; before his look at who watches. */
-    if (!weft__cas_seq_cst(&worker->asleep, &asleep, 0))
+    if (!weft__cas_seq_cst(&worker->asleep, &asleep, claimed))
         return 0;
     /* edge idle.sleepers (seq_cst): both counts move before anybody is woken. */
     weft__fetch_add_seq_cst(&runtime->searching, 1);
@@ -496,12 +502,12 @@ static void prefetch(const weft__worker *worker)
 static int wake_worker(weft_runtime *runtime, weft__worker *worker)
 {
     /* edge idle.stop (seq_cst): behind the store of `stopping`, as the sleeper announces first. */
-    if (weft__load_seq_cst(&worker->asleep) == 0)
+    if (weft__load_seq_cst(&worker->asleep) != WEFT__ABED)
         return 0;
     uint32_t turn = weft__place_turn(&worker->place);
-    if (!claim_wake(runtime, worker))
-        return 0;
     int is_plain = weft__worker_self() == NULL;
+    if (!claim_wake(runtime, worker, is_plain ? WEFT__CALLED : WEFT__UP))
+        return 0;
     /* relaxed: a guess */
     weft__store_relaxed(&worker->woken_on, is_plain ? 1 + sched_getcpu() : 0);
     if (is_plain)
@@ -607,7 +613,7 @@ static int is_alone(const weft__worker *worker)
     weft_runtime *runtime = worker->runtime;
     for (unsigned i = 0; i + 1 < runtime->worker_count; i++)
         /* edge idle.sleepers (seq_cst): behind our own announcement, or counting out */
-        if (!weft__load_seq_cst(&runtime->workers[worker->victims[i]].asleep))
+        if (weft__load_seq_cst(&runtime->workers[worker->victims[i]].asleep) != WEFT__ABED)
             return 0;
     return 1;
 }
@@ -636,8 +642,8 @@ static void sleep_plainly(weft__worker *worker)
     for (;;) {
         /* Anew each time: the waker of an earlier sleep may post only now. */
         uint32_t value = weft__ec_value(&worker->ec);
-        /* edge idle.claim (acquire): what the waker did before */
-        if (weft__load_acquire(&worker->asleep) == 0)
+        /* relaxed: see regain() */
+        if (weft__load_relaxed(&worker->asleep) != WEFT__ABED)
             return;
         weft__ec_wait(&worker->ec, value, weft__hang_watch(worker, WEFT_FOREVER));
     }
@@ -657,38 +663,73 @@ static int64_t say_until(weft_runtime *runtime)
     }
 }
 
-/* Get up by oneself; nothing to do if a waker was faster. */
+/* Whether deadlines or files are waited for, and no sleeper will wake for them. */
+static int is_unwatched(weft_runtime *runtime)
+{
+    /* edge idle.watch (seq_cst): behind the end of our own watch, if it was that */
+    if (weft__load_seq_cst(&runtime->watcher) != NULL)
+        return 0;
+    return next_due(runtime) != WEFT_FOREVER || reactor_in_use(runtime) != NULL;
+}
+
+/* A guest plays the worker: let others see to what this thread has to, and wait. */
+static WEFT__NOINLINE void await_role(weft__worker *worker, weft_task *ready)
+{
+    weft_runtime *runtime = worker->runtime;
+    for (weft_task *next; ready != NULL; ready = next) {
+        next = ready->prev_;
+        weft__injector_push(&runtime->injector, (weft__link *)(void *)ready);
+    }
+    if (!weft__injector_is_empty(&runtime->injector) || is_unwatched(runtime))
+        (void)wake_for(runtime, worker, 0, 1);
+    for (;;) {
+        uint32_t value = weft__ec_value(&worker->ec);
+        uint32_t seen = WEFT__PLAYED;
+        /* relaxed: nothing is handed over */
+        if (weft__cas_relaxed(&worker->asleep, &seen, WEFT__MISSED) || seen == WEFT__MISSED)
+            weft__ec_wait(&worker->ec, value, WEFT_FOREVER);
+        /* edge idle.role (acquire): the worker as the guest has left it */
+        else if (weft__cas_acquire(&worker->asleep, &seen, WEFT__UP))
+            return;
+    }
+}
+
+/* Get up, by oneself unless a waker was faster, with fibers that are ready. */
 static void get_up(weft__worker *worker, weft_task *ready)
 {
-    if (claim_wake(worker->runtime, worker))
-        weft__store_relaxed(&worker->woken_on, 0); /* relaxed: a guess */
+    uint32_t called = WEFT__CALLED;
+    if (claim_wake(worker->runtime, worker, WEFT__UP)) {
+        weft__store_relaxed(&worker->woken_on, 0);                /* relaxed: a guess */
+    } else if (weft__load_acquire(&worker->asleep) != WEFT__UP && /* edge idle.claim (acquire) */
+               /* edge idle.role (acquire): the waker's doings, or a guest's */
+               !weft__cas_acquire(&worker->asleep, &called, WEFT__UP)) {
+        await_role(worker, ready);
+        ready = NULL;
+    }
     if (ready != NULL)
         push_ready(worker, ready);
 }
 
 /* Sleep until woken, until a deadline is due, or until a file is ready. Nonzero: a deadline was. */
-static int sleep_watching(weft__worker *worker)
+static int sleep_watching(weft__worker *worker, weft_task **ready)
 {
     weft_runtime *runtime = worker->runtime;
-    weft_task *ready = NULL;
     int is_due = 0;
     for (;;) {
         uint32_t value = weft__ec_value(&worker->ec);
-        /* edge idle.claim (seq_cst): what the waker did before; behind becoming the watcher */
-        if (weft__load_seq_cst(&worker->asleep) == 0)
+        /* edge idle.claim (seq_cst): behind becoming the watcher */
+        if (weft__load_seq_cst(&worker->asleep) != WEFT__ABED)
             break;
         int64_t due = say_until(runtime);
         int64_t until = weft__hang_watch(worker, due);
         weft__reactor *reactor = weft__load_seq_cst(&runtime->reactor); /* edge idle.files */
         if (reactor != NULL)
-            ready = reactor->poll(reactor, until);
+            *ready = reactor->poll(reactor, until);
         else if (until > weft_now())
             weft__ec_wait(&worker->ec, value, until);
         is_due = due != WEFT_FOREVER && due <= weft_now();
-        if (ready != NULL || is_due) {
-            get_up(worker, ready);
+        if (*ready != NULL || is_due)
             break;
-        }
     }
     weft__store_relaxed(&runtime->watch_until, 0); /* relaxed: ordered by the next store */
     /* edge idle.watch (seq_cst): whoever sees no watcher looks for a sleeper itself */
@@ -703,35 +744,28 @@ static int become_watcher(weft__worker *worker)
     return weft__cas_seq_cst(&worker->runtime->watcher, &nobody, worker);
 }
 
-/* Sleep until woken, or not at all if there is work after all. The worker is among the searching
- * before and after. */
-static void doze(weft__worker *worker)
+/* Sleep in one of the two ways. Nonzero: a deadline is due. `unwatched` is set back when others
+ * know of this worker's deadlines, and `ready` are fibers that the sleep has brought. */
+static int sleep_either_way(weft__worker *worker, int *unwatched, weft_task **ready)
 {
-    weft_runtime *runtime = worker->runtime;
-    worker->hang_look_ns = 0;
-    weft__place_lie_down(worker);
-    /* relaxed: published by the announcement */
-    weft__store_relaxed(&worker->announcements, worker->announcements + 1);
-    /* edge idle.sleepers (seq_cst): announced before the last look. */
-    weft__store_seq_cst(&worker->asleep, 1);
-    weft__fetch_add_seq_cst(&runtime->sleepers, 1);
-    weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1); /* edge idle.sleepers (seq_cst) */
-    WEFT_CRASH_POINT(20);
-    if (is_work_left(worker) || is_kept_awake(runtime, 1)) {
-        if (!claim_wake(runtime, worker)) /* a waker was faster, and has done the same */
-            weft__place_get_up(worker);
-        return;
-    }
+    if (become_watcher(worker))
+        return sleep_watching(worker, ready);
+    if (*unwatched)
+        look_for_watcher(worker);
+    *unwatched = 0;
+    sleep_plainly(worker);
+    return 0;
+}
+
+/* The worker has announced its sleep, and nobody has work: its thread sleeps until it is woken. */
+static void sleep_until_woken(weft__worker *worker, int unwatched)
+{
     WEFT__COUNT(worker, sleeps, 1);
+    weft_task *ready = NULL;
     int64_t asleep_at = weft_now();
-    int is_due = 0;
-    if (become_watcher(worker)) {
-        is_due = sleep_watching(worker);
-    } else {
-        if (worker->unwatched)
-            weft__worker_see_watched(worker);
-        sleep_plainly(worker);
-    }
+    int is_due = sleep_either_way(worker, &unwatched, &ready);
+    get_up(worker, ready);
+    worker->unwatched |= unwatched;
     WEFT__COUNT(worker, wakes, 1);
     weft__place_get_up(worker);
     worker->has_got_up = 1;
@@ -740,13 +774,30 @@ static void doze(weft__worker *worker)
         learn(worker, 1);
 }
 
-/* Whether deadlines or files are waited for, and no sleeper will wake for them. */
-static int is_unwatched(weft_runtime *runtime)
+/* Sleep until woken, or not at all if there is work after all. The worker is among the searching
+ * before and after. From the announcement until it has got up it may be a guest's: the thread
+ * leaves alone what is the worker's. */
+static void doze(weft__worker *worker)
 {
-    /* edge idle.watch (seq_cst): behind the end of our own watch, if it was that */
-    if (weft__load_seq_cst(&runtime->watcher) != NULL)
-        return 0;
-    return next_due(runtime) != WEFT_FOREVER || reactor_in_use(runtime) != NULL;
+    weft_runtime *runtime = worker->runtime;
+    int unwatched = worker->unwatched;
+    worker->unwatched = 0;
+    worker->hang_look_ns = 0;
+    weft__place_lie_down(worker);
+    /* relaxed: published by the announcement */
+    weft__store_relaxed(&worker->announcements, worker->announcements + 1);
+    /* edge idle.sleepers (seq_cst): announced before the last look. */
+    weft__store_seq_cst(&worker->asleep, WEFT__ABED);
+    weft__fetch_add_seq_cst(&runtime->sleepers, 1);
+    weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1); /* edge idle.sleepers (seq_cst) */
+    WEFT_CRASH_POINT(20);
+    if (!is_work_left(worker) && !is_kept_awake(runtime, 1)) {
+        sleep_until_woken(worker, unwatched);
+        return;
+    }
+    get_up(worker, NULL);
+    weft__place_get_up(worker);
+    worker->unwatched |= unwatched;
 }
 
 static size_t items_in_sight(const weft_runtime *runtime)
@@ -759,7 +810,7 @@ static size_t items_in_sight(const weft_runtime *runtime)
 
 /* A searching worker has found something. If it was the last, and others sleep, the duty to search
  * goes back to all lanes, or to a sleeper if there is more to be found right now. */
-static void leave_search(weft__worker *worker)
+WEFT__HOT void weft__worker_leave_search(weft__worker *worker)
 {
     weft_runtime *runtime = worker->runtime;
     /* edge idle.sleepers (seq_cst): counted out before the look at what is left. */
@@ -881,7 +932,7 @@ WEFT__HOT weft_task *weft__worker_next(weft__worker *worker)
             doze(worker);
             item = weft__worker_own(worker); /* a watcher comes back with what is ready */
         }
-        leave_search(worker);
+        weft__worker_leave_search(worker);
     }
     if (WEFT__UNLIKELY(worker->unwatched))
         weft__worker_see_watched(worker);

@@ -8,11 +8,11 @@
  * the same thing.
  *
  * Nor does it look for a worker that it has just woken, which takes longer to get up than anybody
- * looks. But the kernel likes to put whom one wakes on one's own processor, and there the two need
- * not sleep for each other: the worker runs inside the call that wakes it (weft__shorten_slice), or
- * when the thread steps aside, once, by sched_yield(). When the thread runs again the worker has
- * most often been there, and has stepped aside in its turn (idle.c). A call into a sleeping runtime
- * so takes one wake-up instead of two.
+ * looks. If it waits for the task for which it has woken it, it runs that by itself (standin.c).
+ * For anything else: the kernel likes to put whom one wakes on one's own processor, and there the
+ * two need not sleep for each other. The thread steps aside, once, by sched_yield(), and when it
+ * runs again the worker has most often been there, and has stepped aside in its turn (idle.c). So
+ * that takes one wake-up instead of two.
  *
  * Stepping aside is dear where a third one wants the processor: it has that for milliseconds then,
  * while a sleeper would take it back at once. So it is left out for a while after it has taken

@@ -101,7 +101,7 @@ static weft__fiber *when_left(weft__fiber *fiber)
     return fiber;
 }
 
-/* The loop moves fibers to other workers. */
+/* By the loop, which moves fibers to other workers, and lets a guest leave. */
 static WEFT__NOINLINE weft__fiber *choose_checked(weft__worker *worker, int is_yielding)
 {
     weft__check_leaving(worker, worker->current);
@@ -199,6 +199,14 @@ WEFT__HOT void weft__fiber_main(void)
     for (;;) {
         weft__worker *worker = weft__worker_self();
         weft__worker_publish(worker); /* an item may have stayed in the lane for want of memory */
+        if (WEFT__UNLIKELY(worker->guest != NULL)) {
+            weft_task *own = weft__guest_item(worker);
+            if (own != NULL) {
+                ready = execute(worker, own);
+                continue;
+            }
+            ready = weft__guest_leaves(worker, ready);
+        }
         if (ready != NULL && WEFT__UNLIKELY(worker->checks != 0) &&
             weft__check_migrate(worker, ready))
             ready = NULL;

@@ -7,6 +7,8 @@
  * that shows the fault. Only async-signal-safe calls, no allocation, no lock. */
 #include "sched/worker.h"
 
+#include <weft/local.h>
+
 #include "hooks.h"
 
 #include <signal.h>
@@ -114,6 +116,29 @@ void weft__overflow_thread_leave(void *signal_stack)
         return;
     stack_t none = {.ss_flags = SS_DISABLE};
     (void)sigaltstack(&none, NULL);
+}
+
+static void free_guests_stack(void *signal_stack)
+{
+    weft__overflow_thread_leave(signal_stack);
+    weft__free(signal_stack);
+}
+
+static weft_local guests_stack = WEFT_LOCAL_INIT(free_guests_stack);
+
+void weft__overflow_guest_enter(void)
+{
+    stack_t own;
+    if (weft_local_get(&guests_stack) != NULL || sigaltstack(NULL, &own) != 0 ||
+        (own.ss_flags & SS_DISABLE) == 0)
+        return;
+    void *signal_stack = weft__overflow_stack_new();
+    if (signal_stack == NULL)
+        return; /* an overflow then ends the process without a word */
+    if (weft_local_set(&guests_stack, signal_stack) == 0)
+        weft__overflow_thread_enter(signal_stack);
+    else
+        weft__free(signal_stack);
 }
 
 void *weft__overflow_stack_new(void)

@@ -61,6 +61,7 @@ static int init_worker(weft_runtime *runtime, unsigned id, int cpu, unsigned che
     worker->patience_ns = runtime->spin_ns;
     worker->random = (uint64_t)(id + 1) * UINT64_C(0x9E3779B97F4A7C15);
     worker->lane.attention_ = runtime->rest;
+    worker->lane.worker_ = worker; /* for good: its own thread may look while a guest plays it */
     if (runtime->victims != NULL)
         worker->victims = runtime->victims + (size_t)id * (runtime->worker_count - 1);
     set_victims(worker, distance);
@@ -269,6 +270,8 @@ static int run_outside(weft_runtime *runtime, int (*fn)(void *arg), void *arg)
     weft__fetch_add_relaxed(&runtime->runs, 1); /* relaxed: guards against misuse only */
     weft__injector_push(&runtime->injector, (weft__link *)(void *)&call.task);
     weft__runtime_notify(runtime, NULL);
+    if (weft__thread_may_stand_in())
+        (void)weft__stand_in(runtime, &call.task);
     weft__wait(&waiter, register_job, &call.task);
     /* edge runtime.runs (release): the runtime is not touched again by this call. */
     weft__fetch_add_acq_rel(&runtime->runs, (uint32_t)-1);

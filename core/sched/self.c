@@ -29,6 +29,7 @@ static _Thread_local struct plain {
     void *local;              /* weft__local_get() */
     weft__stock stock;        /* small blocks that it keeps */
     weft__mood mood;          /* what it had better do the next time it waits: look.c */
+    int is_in_region;         /* it stands on a fiber */
 } plain __attribute__((tls_model("initial-exec")));
 
 WEFT__NOINLINE weft__lane *weft__lane_get(void)
@@ -38,7 +39,6 @@ WEFT__NOINLINE weft__lane *weft__lane_get(void)
 
 WEFT__NOINLINE void weft__worker_bind_thread(weft__worker *worker)
 {
-    worker->lane.worker_ = worker;
     worker->errno_at = &errno;
     weft__self = &worker->lane;
 }
@@ -95,4 +95,14 @@ WEFT__HOT WEFT__NOINLINE void weft__thread_set_mood(weft__mood mood)
 WEFT__HOT WEFT__NOINLINE weft__mood weft__thread_mood(void)
 {
     return plain.mood;
+}
+
+WEFT__NOINLINE void weft__thread_set_in_region(int is_in_region)
+{
+    plain.is_in_region = is_in_region;
+}
+
+WEFT__HOT WEFT__NOINLINE int weft__thread_is_in_region(void)
+{
+    return plain.is_in_region;
 }

@@ -103,7 +103,6 @@ static void *thread_main(void *arg)
     self->number = (pid_t)syscall(SYS_gettid);
     weft__overflow_thread_enter(self->signal_stack);
     weft__fiber_adopt_thread(&self->native);
-    weft__shorten_slice();
     (void)prctl(PR_SET_TIMERSLACK, 1UL); /* deadlines as exact as the kernel can, not to 50 us */
     for (uint32_t calls = 0;; calls++) {
         await_call(self, calls);
@@ -265,8 +264,11 @@ weft_blocking_region weft__blocking_enter(void)
         return region;
     weft__thread *thread = worker->thread;
     weft__fiber *fiber = worker->current;
-    if (lend(worker) != 0)
+    if (worker->guest != NULL)
+        thread = weft__guest_steps_out(worker);
+    else if (lend(worker) != 0)
         return region;
+    weft__thread_set_in_region(1);
     weft__fiber_in_thread(fiber);
     region.thread_ = thread;
     region.fiber_ = fiber;
@@ -280,6 +282,7 @@ void weft__blocking_leave(weft_blocking_region *region)
     if (thread == NULL || thread->runtime->fork_count != weft__fork_count())
         return; /* nothing was lent; or a forked child, in which nobody would resume us */
     int saved_errno = weft__errno_get();
+    weft__thread_set_in_region(0);
     thread->left = fiber;
     weft__fiber_switch(fiber, &thread->native);
     *weft__fiber_landed()->errno_at = saved_errno;

@@ -13,7 +13,8 @@
  *     thread.c   threads that play workers, regions     fork.c    what a forked child may do
  *     blocks.c   memory for what begins and ends often  spin.h    a lock for a few instructions
  *     overflow.c who ran off its stack                  shared.c  the runtime of plain threads
- *     look.c     a plain thread, before it sleeps       apart.c   where a worker wakes */
+ *     look.c     a plain thread, before it sleeps       apart.c   where a worker wakes
+ *     standin.c  a plain thread instead of a worker that gets up */
 #ifndef WEFT_SCHED_WORKER_H
 #define WEFT_SCHED_WORKER_H
 
@@ -69,6 +70,13 @@ typedef struct weft__courtesy {
     uint32_t price;    /* how many times, when it has taken long again */
 } weft__courtesy;
 
+/* Of weft__worker.asleep. */
+#define WEFT__UP 0u     /* its own thread plays it */
+#define WEFT__ABED 1u   /* it has announced a sleep, and nobody has claimed the wake-up */
+#define WEFT__CALLED 2u /* a plain thread has, and its own thread is about to get up */
+#define WEFT__PLAYED 3u /* a plain thread plays it: standin.c */
+#define WEFT__MISSED 4u /* likewise, and its own thread has got up and waits for its role */
+
 struct weft__worker {
     weft__lane lane; /* first: what thread-local storage points to */
     weft_deque deque;
@@ -103,19 +111,21 @@ struct weft__worker {
     int64_t hang_wait_ns;           /* how long it has waited for that */
     weft__thread *thread;           /* that plays it right now; relaxed: dumps look */
     int *errno_at;                  /* that thread's */
+    struct weft__guest *guest;      /* the plain thread that plays it, or NULL: standin.c */
     weft__counters counters;        /* relaxed: read by statistics */
 
     /* Others' too. */
     char line0[64];
     weft__wheel wheel;      /* deadlines of fibers that have parked here */
-    uint32_t asleep;        /* 1 from announcing a sleep until somebody claims the wake: idle.c */
+    uint32_t asleep;        /* WEFT__UP ...: whether it is, and who plays it: idle.c */
     uint64_t announcements; /* how often it has done that; stored before */
     int woken_on;           /* 1 + the processor of the plain thread that woke it last, or 0 */
     weft__place place;      /* where it sleeps, and where to wake it: apart.c */
     uint64_t sighted;       /* where a thief has last seen, and spared, its only item */
     weft__ec ec;            /* what it sleeps on */
     char line1[64];
-    weft__trace trace; /* a dump's */
+    weft__trace trace;        /* a dump's */
+    weft__fiber guest_native; /* the guest's own stack */
 };
 
 /* What stands on a runtime and owns things that end with it: the executor of futures. */
@@ -126,7 +136,7 @@ typedef struct weft__tenant {
 
 struct weft_runtime {
     weft__injector injector;
-    uint32_t sleepers; /* workers whose `asleep` is 1 */
+    uint32_t sleepers; /* workers whose `asleep` is WEFT__ABED */
     char line0[64 - sizeof(uint32_t)];
     uint32_t searching; /* workers that are awake, have no work, and will look at every deque; as a
                            signed number: see claim_wake() */
@@ -214,6 +224,10 @@ typedef enum weft__mood {
 
 void weft__thread_set_mood(weft__mood mood);
 weft__mood weft__thread_mood(void);
+
+/* Whether the calling plain thread stands on a fiber, in a region that may block. */
+void weft__thread_set_in_region(int is_in_region);
+int weft__thread_is_in_region(void);
 
 /* ---- spawn.c ---- */
 
@@ -413,6 +427,9 @@ weft__reactor *weft__runtime_set_reactor(weft_runtime *runtime, weft__reactor *r
 /* Arm the timer of a fiber that parks on this worker. */
 void weft__worker_arm(weft__worker *worker, weft__timer *timer, int64_t deadline_ns);
 
+/* A searching worker has found something, and counts itself out. */
+void weft__worker_leave_search(weft__worker *worker);
+
 /* Wake everybody, to stop. */
 void weft__runtime_wake_all(weft_runtime *runtime);
 
@@ -433,6 +450,26 @@ int weft__thread_start(weft__worker *worker) WEFT_NODISCARD;
 /* The runtime stops: see all threads off; later free what is left of them. */
 void weft__threads_join(weft_runtime *runtime);
 void weft__threads_free(weft_runtime *runtime);
+
+/* ---- standin.c ---- */
+
+/* Whether the calling plain thread, which is about to wait for as long as it takes, had better run
+ * by itself what it waits for. */
+int weft__thread_may_stand_in(void);
+
+/* Run `item` as a worker that the calling plain thread has called and that has not got up yet, if
+ * the item lies in the injector, alone. Nonzero: it has run until it ended or waited. The caller
+ * sees to it that the runtime lasts. */
+int weft__stand_in(weft_runtime *runtime, weft_task *item);
+
+/* For the fiber that a guest stands on: what it runs first, or NULL; then the way back, after
+ * `ready` has been told that it may go on, if there is one. */
+weft_task *weft__guest_item(weft__worker *worker);
+weft__fiber *weft__guest_leaves(weft__worker *worker, weft__fiber *ready);
+
+/* A guest begins a region that may block: the worker gets its own thread again. Returns where the
+ * fiber leaves the guest when the region is over. */
+weft__thread *weft__guest_steps_out(weft__worker *worker);
 
 /* ---- fork.c ---- */
 
@@ -456,6 +493,9 @@ void weft__overflow_install(void);
 void *weft__overflow_stack_new(void);
 void weft__overflow_thread_enter(void *signal_stack);
 void weft__overflow_thread_leave(void *signal_stack);
+
+/* A plain thread is going to stand on a fiber: it gets a signal stack, unless it has one. */
+void weft__overflow_guest_enter(void);
 
 /* Owner-written counters. */
 #define WEFT__COUNT(worker, what, n)                                                               \

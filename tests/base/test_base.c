@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <weft/atomic.h>
 
@@ -149,48 +147,6 @@ static void test_errno(void **state)
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-/* As the kernel has it; not every C library does. */
-struct scheduling {
-    uint32_t size;
-    uint32_t policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t runtime;
-    uint64_t deadline;
-    uint64_t period;
-};
-
-static struct scheduling scheduling_now(void)
-{
-    struct scheduling own = {.size = 0};
-    assert_int_equal(syscall(SYS_sched_getattr, 0, &own, sizeof own, 0), 0);
-    return own;
-}
-
-static void *shorten_twice(void *argument)
-{
-    (void)argument;
-    struct scheduling before = scheduling_now();
-    weft__shorten_slice();
-    struct scheduling after = scheduling_now();
-    assert_int_equal(after.policy, before.policy);
-    assert_int_equal(after.nice, before.nice);
-    assert_int_equal(after.flags, before.flags);
-    assert_true(after.runtime == before.runtime - before.runtime / 8);
-    weft__shorten_slice(); /* it has been chosen now */
-    assert_true(scheduling_now().runtime == after.runtime);
-    return NULL;
-}
-
-static void test_slice(void **state)
-{
-    pthread_t thread;
-    (void)state;
-    assert_int_equal(pthread_create(&thread, NULL, shorten_twice, NULL), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-}
-
 static void test_alloc(void **state)
 {
     (void)state;
@@ -228,8 +184,7 @@ int main(void)
         cmocka_unit_test(test_strerror),   cmocka_unit_test(test_version),
         cmocka_unit_test(test_panic),      cmocka_unit_test(test_futex_deadline),
         cmocka_unit_test(test_futex_wake), cmocka_unit_test(test_errno),
-        cmocka_unit_test(test_slice),      cmocka_unit_test(test_alloc),
-        cmocka_unit_test(test_fault),
+        cmocka_unit_test(test_alloc),      cmocka_unit_test(test_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,8 @@ static scene *scene_new(void)
         self->workers[i].runtime = &self->runtime;
         self->workers[i].cpu = -1;
         self->workers[i].thread = &self->thread;
-        self->workers[i].asleep = 1;
+        self->workers[i].asleep = WEFT__ABED;
+        self->workers[i].lane.worker_ = &self->workers[i];
     }
     weft__place_lie_down(&self->workers[0]);
     self->workers[0].place.guided = 2;

@@ -122,10 +122,6 @@ int prctl(int option, ...)
     return 0;
 }
 
-void weft__shorten_slice(void)
-{
-}
-
 int sched_yield(void)
 {
     explore_yield();
@@ -274,4 +270,8 @@ void weft__overflow_thread_enter(void *signal_stack)
 void weft__overflow_thread_leave(void *signal_stack)
 {
     (void)signal_stack;
+}
+
+void weft__overflow_guest_enter(void)
+{
 }

@@ -12,6 +12,8 @@ static struct {
     weft__lane *bound;
     weft__lane plain;
     weft_scope *scope;
+    weft__mood mood;
+    int is_in_region;
     int64_t clock;
     int errno_value;
 } selves[ACTORS];
@@ -23,7 +25,8 @@ void self_reset(void)
 
 void self_bind(unsigned number, weft__worker *worker)
 {
-    worker->lane.worker_ = worker;
+    if (worker->lane.worker_ == NULL)
+        worker->lane.worker_ = worker;
     worker->errno_at = &selves[number].errno_value;
     selves[number].bound = &worker->lane;
 }
@@ -65,7 +68,22 @@ int weft__thread_looks(int (*has_come)(const void *), const void *what, int64_t 
 
 void weft__thread_set_mood(weft__mood mood)
 {
-    (void)mood;
+    selves[explore_self()].mood = mood;
+}
+
+weft__mood weft__thread_mood(void)
+{
+    return selves[explore_self()].mood;
+}
+
+void weft__thread_set_in_region(int is_in_region)
+{
+    selves[explore_self()].is_in_region = is_in_region;
+}
+
+int weft__thread_is_in_region(void)
+{
+    return selves[explore_self()].is_in_region;
 }
 
 /* Nobody steps aside: at that place any other thread may run anyway. */

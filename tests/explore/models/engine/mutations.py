@@ -230,21 +230,20 @@ CLASSICS = [
 
     # ---- idle ----
     ("a worker looks before it announces its sleep", "core/sched/idle.c",
-     """    weft__store_seq_cst(&worker->asleep, 1);
+     """    weft__store_seq_cst(&worker->asleep, WEFT__ABED);
     weft__fetch_add_seq_cst(&runtime->sleepers, 1);
     weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1); /* edge idle.sleepers (seq_cst) */
     WEFT_CRASH_POINT(20);
-    if (is_work_left(worker) || is_kept_awake(runtime, 1)) {
+    if (!is_work_left(worker) && !is_kept_awake(runtime, 1)) {
 """,
      """    int is_left = is_work_left(worker);
-    weft__store_seq_cst(&worker->asleep, 1);
+    weft__store_seq_cst(&worker->asleep, WEFT__ABED);
     weft__fetch_add_seq_cst(&runtime->sleepers, 1);
     weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1);
-    if (is_left) {
+    if (!is_left) {
 """, IDLE),
     ("a worker sleeps without a last look", "core/sched/idle.c",
-     "    if (is_work_left(worker) || is_kept_awake(runtime, 1)) {\n        if (!claim",
-     "    if (0) {\n        if (!claim", IDLE),
+     "    if (!is_work_left(worker) && !is_kept_awake(runtime, 1)) {", "    if (1) {", IDLE),
     ("the last look forgets the injector", "core/sched/idle.c",
      "if (is_stopping(runtime) || !weft__injector_is_empty(&runtime->injector))",
      "if (is_stopping(runtime))", IDLE),
@@ -260,12 +259,12 @@ CLASSICS = [
     ("the sleeper has no membarrier()", "core/sched/idle.c",
      "        weft__hook_membarrier();\n", "        (void)0;\n", IDLE),
     ("a worker counts itself out of the search before it announces its sleep", "core/sched/idle.c",
-     """    weft__store_seq_cst(&worker->asleep, 1);
+     """    weft__store_seq_cst(&worker->asleep, WEFT__ABED);
     weft__fetch_add_seq_cst(&runtime->sleepers, 1);
     weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1); /* edge idle.sleepers (seq_cst) */
 """,
      """    weft__fetch_add_seq_cst(&runtime->searching, (uint32_t)-1);
-    weft__store_seq_cst(&worker->asleep, 1);
+    weft__store_seq_cst(&worker->asleep, WEFT__ABED);
     weft__fetch_add_seq_cst(&runtime->sleepers, 1);
 """, IDLE),
     ("the watcher's count is read before its word", "core/sched/idle.c",
@@ -276,14 +275,15 @@ CLASSICS = [
      "        weft__ec_wait(&worker->ec, weft__ec_value(&worker->ec), WEFT_FOREVER);\n",
      ["duty.plain"]),
     ("who falls asleep takes the others for asleep", "core/sched/idle.c",
-     "        if (!weft__load_seq_cst(&runtime->workers[worker->victims[i]].asleep))\n"
+     "        if (weft__load_seq_cst(&runtime->workers[worker->victims[i]].asleep) != WEFT__ABED)\n"
      "            return 0;\n", "", IDLE),
     ("a victim's only item is spared for ever", "core/sched/idle.c",
      "    if (weft__load_relaxed(&victim->sighted) == index)\n        return 0;\n", "", IDLE),
     ("a claimed wake is not posted", "core/sched/idle.c",
      "    rouse(runtime, worker);\n    return 1;", "    return 1;", IDLE),
     ("a waker does not claim", "core/sched/idle.c",
-     "    if (!claim_wake(runtime, worker))\n        return 0;\n", "", IDLE),
+     "    if (!claim_wake(runtime, worker, is_plain ? WEFT__CALLED : WEFT__UP))\n"
+     "        return 0;\n", "", IDLE),
     ("the last searcher does not look what is left", "core/sched/idle.c",
      "    if (searching > 1 || weft__load_seq_cst(&runtime->sleepers) == 0)",
      "    if (searching > 1 || searching <= 1)", DUTY),

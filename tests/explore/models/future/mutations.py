@@ -4,7 +4,8 @@
 WAIT = ["future.again", "future.wait", "future.give_up"]
 MANY = ["future.first", "future.each"]
 ROOM = ["room.pass", "room.order", "room.hurry", "room.cancel", "room.shutdown", "room.again"]
-TALLY = ["tally.inside", "tally.outside", "tally.without_barrier", "tally.purge"]
+TALLY = ["tally.inside", "tally.outside", "tally.without_barrier", "tally.purge",
+         "tally.newcomers"]
 
 # name, source, text that occurs once, what replaces it, models
 CLASSICS = [
@@ -128,6 +129,14 @@ CLASSICS = [
     weft__fetch_add_seq_cst(&tally->outside, ONE_CALL + 1);
     return is_open;
 """, TALLY),
+    ("a newcomer looks before it comes", "futures/tally.c",
+     "    weft__fetch_add_acq_rel(newcomers, 1);\n", "", TALLY),
+    ("nobody awaits newcomers", "futures/tally.c",
+     "    for (unsigned round = 0; left > 0; round++) {\n",
+     "    for (unsigned round = left; round != left; round++) {\n", TALLY),
+    ("whoever awaits newcomers only looks", "futures/tally.c",
+     "    uint32_t left = weft__fetch_add_acq_rel(newcomers, 0);\n",
+     "    uint32_t left = weft__load_acquire(newcomers);\n", TALLY),
     ("a refused submission stays counted", "futures/tally.c",
      "    weft__fetch_add_relaxed(&tally->outside, (uint64_t)-1); "
      "/* relaxed: look() orders it */\n", "", TALLY),

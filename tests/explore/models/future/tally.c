@@ -3,6 +3,7 @@
  * and not too early; what is counted goes as soon as nobody uses it. */
 #include "common/workers.h"
 
+#include "state.h"
 #include "tally.h"
 
 #define NOT_YET 0u
@@ -205,5 +206,69 @@ EXPLORE_MODEL(future_tally_purge) = {
     .threads = {purger, watcher},
     .finish = finish,
     .preemptions = 3,
+    .stale = 1,
+};
+
+/* ---- newcomers ------------------------------------------------------------------------------- */
+
+/* What goes when the only task has ended. */
+typedef struct house {
+    uint32_t held; /* by those who have come in time */
+    unsigned touched;
+} house;
+
+static house *pool;
+static weft__state state;
+static uint32_t newcomers;
+
+static void prepare_house(void)
+{
+    workers_prepare(0);
+    pool = explore_alloc(sizeof *pool);
+    pool->held = 0;
+    pool->touched = 0;
+    newcomers = 0;
+    weft__state_init(&state);
+    state.handles = 2;
+}
+
+/* It waits for the task. */
+static void newcomer(void)
+{
+    house *mine = NULL;
+    weft__newcomer_comes(&newcomers);
+    if ((weft__state_look(&state) & WEFT__ENDED) == 0) {
+        mine = pool;
+        weft__fetch_add_relaxed(&mine->held, 1);
+    }
+    weft__newcomer_goes(&newcomers);
+    if (mine == NULL)
+        return;
+    mine->touched++;
+    weft__fetch_add_acq_rel(&mine->held, (uint32_t)-1);
+}
+
+static void run_task(void)
+{
+    explore_check(weft__state_begin(&state));
+    explore_check(weft__state_finish(&state, 0) == WEFT__AFTER_NOTHING);
+}
+
+static void free_house(void)
+{
+    while ((weft__state_look(&state) & WEFT__ENDED) == 0)
+        weft__relax();
+    weft__newcomers_await(&newcomers);
+    while (weft__load_acquire(&pool->held) > 0)
+        weft__relax();
+    explore_free(pool);
+}
+
+EXPLORE_MODEL(future_newcomers) = {
+    .name = "tally.newcomers",
+    .prepare = prepare_house,
+    .threads = {newcomer, run_task, free_house},
+    .finish = workers_finish,
+    .preemptions = 2,
     .stale = 1,
 };

@@ -65,7 +65,7 @@ CLASSICS = [
         return 0;
 """, THREADS),
     ("a worker that is awake is taken for asleep", "core/debug/hang.c",
-     """        if (weft__load_seq_cst(&worker->asleep) == 0)
+     """        if (weft__load_seq_cst(&worker->asleep) != WEFT__ABED)
             return 0;
 """, "        (void)weft__load_seq_cst(&worker->asleep);\n", WORKERS),
     ("work from outside is not looked for", "core/debug/hang.c",
@@ -138,21 +138,21 @@ CLASSICS = [
      "        seen->changes += weft__load_relaxed(&worker->announcements);\n", "",
      ["hang.jugglers", *WORKERS]),
     ("announcements are read before it is looked whether there is one", "core/debug/hang.c",
-     """        if (weft__load_seq_cst(&worker->asleep) == 0)
+     """        if (weft__load_seq_cst(&worker->asleep) != WEFT__ABED)
             return 0;
         /* relaxed: stored before the announcement that was just read, or a later one */
         seen->changes += weft__load_relaxed(&worker->announcements);
 """,
      """        seen->changes += weft__load_relaxed(&worker->announcements);
-        if (weft__load_seq_cst(&worker->asleep) == 0)
+        if (weft__load_seq_cst(&worker->asleep) != WEFT__ABED)
             return 0;
 """, ["hang.jugglers", *WORKERS]),
     ("a worker announces its sleep before it counts it", "core/sched/idle.c",
      """    weft__store_relaxed(&worker->announcements, worker->announcements + 1);
     /* edge idle.sleepers (seq_cst): announced before the last look. */
-    weft__store_seq_cst(&worker->asleep, 1);
+    weft__store_seq_cst(&worker->asleep, WEFT__ABED);
 """,
-     """    weft__store_seq_cst(&worker->asleep, 1);
+     """    weft__store_seq_cst(&worker->asleep, WEFT__ABED);
     weft__store_relaxed(&worker->announcements, worker->announcements + 1);
 """, ["hang.jugglers", *WORKERS]),
     # ---- when to look ----
