@@ -34,6 +34,7 @@ weft_future *weft__future_new(weft_executor *executor, const weft_site *site, si
         return NULL;
     future->site = site;
     future->executor = executor;
+    weft__store_relaxed(&future->head.state_, (uintptr_t)0); /* relaxed: it lies in no queue yet */
     weft__state_init(&future->state);
     future->brood = executor != NULL ? weft__brood_here() : NULL;
     if (future->brood != NULL)

@@ -178,18 +178,21 @@ WEFT__HOT int weft__workers_take_back(weft_future *future)
     return 1;
 }
 
-static uint32_t newcomers;
-
-/* The runtime of a future that has not ended, there until the caller lets go of it; or NULL. */
-static weft_runtime *hold_runtime(const weft_future *future)
+/* The runtime of a future that has been submitted to its workers and has not ended, there until the
+ * caller lets go of it; or NULL. A future may outlive its executor: that is looked into only once
+ * it is certain to be there. */
+WEFT__HOT static weft_runtime *hold_runtime(const weft_future *future)
 {
     weft_runtime *runtime = NULL;
-    weft__newcomer_comes(&newcomers);
-    if ((weft__state_look(&future->state) & WEFT__ENDED) == 0 && is_pool(future->executor)) {
+    weft__newcomer_comes(&weft__newcomers);
+    /* relaxed: who sees an older value does not stand in */
+    if (future->executor != NULL &&
+        weft__load_relaxed(&future->head.state_) == (uintptr_t)&item_type &&
+        (weft__state_look(&future->state) & WEFT__ENDED) == 0) {
         runtime = pool_of(future->executor)->runtime;
         weft__fetch_add_relaxed(&runtime->wakers, 1); /* relaxed: published by the next */
     }
-    weft__newcomer_goes(&newcomers);
+    weft__newcomer_goes(&weft__newcomers);
     return runtime;
 }
 
@@ -240,7 +243,8 @@ static void submit_outside(pool *self, weft_future *future)
 static void pool_submit_until(weft_executor *executor, weft_future *future, int64_t deadline_ns)
 {
     pool *self = pool_of(executor);
-    future->head.state_ = (uintptr_t)&item_type; /* published by the push */
+    /* relaxed: published by the push; hold_runtime() may look before */
+    weft__store_relaxed(&future->head.state_, (uintptr_t)&item_type);
     int rc = self->fork_count != weft__fork_count() ? -ECHILD : 0;
     if (rc == 0 && weft__tally_is_closed(&self->tally))
         rc = -EPIPE;
@@ -343,7 +347,7 @@ static void wait_for_all(weft__tenant *tenant)
     /* at most a wake-up from their last touch */
     for (unsigned round = 0; weft__tally_is_entered(&self->tally); round++)
         weft__pause(round);
-    weft__newcomers_await(&newcomers);
+    weft__newcomers_await(&weft__newcomers);
 }
 
 static void free_pool(weft__tenant *tenant)

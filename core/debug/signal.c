@@ -11,6 +11,7 @@
 #include "hooks.h"
 #include "sched/thread.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -40,11 +41,13 @@ static void on_signal(int signal_number, siginfo_t *info, void *context)
     weft__worker *worker = weft__worker_self();
     weft__walk walk;
     (void)signal_number;
+    /* relaxed: a guest may play the worker whose own thread this is */
+    if (worker != NULL && weft__load_relaxed(&worker->errno_at) != &errno)
+        worker = NULL;
     if (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &asking) {
         /* The thread may have lent its worker meanwhile, or a guest plays it.
          * edge debug.trace (acquire): whoever asks has read the answer before */
-        if (worker != NULL && weft__load_relaxed(&worker->asleep) == WEFT__UP &&
-            weft__load_acquire(&worker->trace.state) == ASKED)
+        if (worker != NULL && weft__load_acquire(&worker->trace.state) == ASKED)
             answer(worker, context);
     } else {
         if (worker != NULL)

@@ -82,7 +82,7 @@ void weft__fiber_prepare(weft__fiber *fiber, void (*entry)(void))
 #endif
 }
 
-void weft__fiber_adopt_thread(weft__fiber *thread)
+WEFT__HOT void weft__fiber_adopt_thread(weft__fiber *thread)
 {
     thread->stack_low = NULL;
     thread->stack_bytes = 0;

@@ -63,13 +63,40 @@ static enum how how_to_try(const weft__file *file)
     return hows[weft__load_relaxed(&file->kind)]; /* relaxed: its user got the number from us */
 }
 
+/* Writing where nobody reads must not kill the process. Workers' threads block the signal for
+ * good; a plain thread does meanwhile, and takes away the one it has caused. */
+static ssize_t run_without_sigpipe(const operation *op, int fd, enum how how)
+{
+    sigset_t sigpipe;
+    sigset_t pending;
+    sigset_t before;
+    (void)sigemptyset(&sigpipe);
+    (void)sigaddset(&sigpipe, SIGPIPE);
+    (void)sigpending(&pending);
+    if (sigismember(&pending, SIGPIPE))
+        return op->run(op, fd, how); /* blocked already, and not ours to take away */
+    (void)pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+    ssize_t n = op->run(op, fd, how);
+    if (n == -EPIPE)
+        (void)sigtimedwait(&sigpipe, NULL, &(struct timespec){0});
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return n;
+}
+
+/* A plain thread may play the worker: sched/standin.c. */
+static ssize_t run_in_worker(const operation *op, int fd, enum how how)
+{
+    int is_guests_write = op->side == WEFT__WRITE && weft__worker_self()->guest != NULL;
+    return is_guests_write ? run_without_sigpipe(op, fd, how) : op->run(op, fd, how);
+}
+
 /* What is most often to be done takes no call but the kernel's: that leaves little in the caches,
  * and each return through a function of ours is mispredicted. */
 WEFT__INLINE ssize_t attempt(const operation *op, const weft__file *file)
 {
     enum how how = how_to_try(file);
     if (WEFT__UNLIKELY(how != FREELY_TCP || !op->is_plain))
-        return op->run(op, file->fd, how);
+        return run_in_worker(op, file->fd, how);
     ssize_t n;
     do
         n = op->side == WEFT__READ
@@ -141,7 +168,7 @@ static ssize_t perform_foreign(weft__files *files, weft__file *file, const opera
 {
     enum how how = CAREFULLY;
     for (;;) {
-        ssize_t n = op->run(op, file->fd, how);
+        ssize_t n = run_in_worker(op, file->fd, how);
         if (n != -EAGAIN && n != -EOPNOTSUPP) {
             weft__file_pass_on(files, file, op->side);
             return n;
@@ -197,26 +224,6 @@ static int poll_thread(int fd, int events, int64_t deadline_ns)
         if (weft_cancel_requested() == -ECANCELED)
             return -ECANCELED;
     }
-}
-
-/* Writing where nobody reads must not kill the process. Workers block the signal for good; a plain
- * thread does meanwhile, and takes away the one it has caused. */
-static ssize_t run_without_sigpipe(const operation *op, int fd, enum how how)
-{
-    sigset_t sigpipe;
-    sigset_t pending;
-    sigset_t before;
-    (void)sigemptyset(&sigpipe);
-    (void)sigaddset(&sigpipe, SIGPIPE);
-    (void)sigpending(&pending);
-    if (sigismember(&pending, SIGPIPE))
-        return op->run(op, fd, how); /* blocked already, and not ours to take away */
-    (void)pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
-    ssize_t n = op->run(op, fd, how);
-    if (n == -EPIPE)
-        (void)sigtimedwait(&sigpipe, NULL, &(struct timespec){0});
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return n;
 }
 
 static ssize_t perform_in_thread(const operation *op, int fd, int64_t deadline_ns)

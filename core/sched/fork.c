@@ -17,6 +17,8 @@
 
 static uint64_t fork_count;
 
+uint32_t weft__newcomers;
+
 /* Only what the fiber has spawned can it join. */
 static void drop_newest(weft__worker *worker)
 {
@@ -29,6 +31,7 @@ static void drop_newest(weft__worker *worker)
 static void in_child(void)
 {
     fork_count++;
+    weft__store_relaxed(&weft__newcomers, 0); /* relaxed: the child's only thread is none */
     weft__registry_forked();
     weft__hang_forked();
     weft__ferry_forked();

@@ -642,7 +642,7 @@ static void sleep_plainly(weft__worker *worker)
     for (;;) {
         /* Anew each time: the waker of an earlier sleep may post only now. */
         uint32_t value = weft__ec_value(&worker->ec);
-        /* relaxed: see regain() */
+        /* relaxed: get_up() looks again */
         if (weft__load_relaxed(&worker->asleep) != WEFT__ABED)
             return;
         weft__ec_wait(&worker->ec, value, weft__hang_watch(worker, WEFT_FOREVER));
@@ -682,6 +682,8 @@ static WEFT__NOINLINE void await_role(weft__worker *worker, weft_task *ready)
     }
     if (!weft__injector_is_empty(&runtime->injector) || is_unwatched(runtime))
         (void)wake_for(runtime, worker, 0, 1);
+    else
+        look_for_watcher(worker); /* who may not know of the deadlines of this worker */
     for (;;) {
         uint32_t value = weft__ec_value(&worker->ec);
         uint32_t seen = WEFT__PLAYED;

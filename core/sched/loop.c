@@ -21,7 +21,7 @@
 
 const weft_task_type weft__fiber_type = {.run = NULL, .name = "fiber", .file = __FILE__};
 
-void weft__worker_keep_fiber(weft__worker *worker, weft__fiber *fiber)
+WEFT__HOT void weft__worker_keep_fiber(weft__worker *worker, weft__fiber *fiber)
 {
     if (worker->cache_count >= CACHE_MAX) {
         weft__fiber_pool_put(&worker->runtime->fibers, fiber);
@@ -32,7 +32,7 @@ void weft__worker_keep_fiber(weft__worker *worker, weft__fiber *fiber)
     weft__store_relaxed(&worker->cache_count, worker->cache_count + 1); /* relaxed: a statistic */
 }
 
-weft__fiber *weft__worker_fiber(weft__worker *worker)
+WEFT__HOT weft__fiber *weft__worker_fiber(weft__worker *worker)
 {
     weft__fiber *fiber = worker->cache;
     if (fiber == NULL)
@@ -124,7 +124,7 @@ WEFT__FUSED weft__fiber *weft__worker_choose(weft__worker *worker, int is_yieldi
 }
 
 /* What resume() leaves to do: its fiber has nothing on it. */
-static int keep_idle(weft__waiter *nobody, void *fiber)
+WEFT__HOT static int keep_idle(weft__waiter *nobody, void *fiber)
 {
     (void)nobody;
     weft__worker_keep_fiber(weft__worker_self(), fiber);
@@ -133,7 +133,7 @@ static int keep_idle(weft__waiter *nobody, void *fiber)
 
 /* Continue a runnable fiber; the one this runs on goes into the cache, and returns from here when
  * it is wanted again: by a fiber that parks. */
-static void resume(weft__worker *worker, weft__fiber *fiber)
+WEFT__HOT static void resume(weft__worker *worker, weft__fiber *fiber)
 {
     weft_assert(worker->lane.youngest_ == worker->newest);
     worker->left = (weft__left){.commit = keep_idle, .arg = worker->current};
@@ -142,7 +142,7 @@ static void resume(weft__worker *worker, weft__fiber *fiber)
 }
 
 /* Run a task as a plain call. Returns a fiber that waited for it and can go on right here. */
-static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_type *type)
+WEFT__HOT static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_type *type)
 {
     weft__fiber *self = worker->current;
     WEFT__COUNT(worker, tasks_run, 1);
@@ -164,7 +164,7 @@ static weft__fiber *run(weft__worker *worker, weft_task *task, const weft_task_t
 }
 
 /* The fiber to go on with after `item`, or NULL. */
-static weft__fiber *execute(weft__worker *worker, weft_task *item)
+WEFT__HOT static weft__fiber *execute(weft__worker *worker, weft_task *item)
 {
     const weft_task_type *type = weft__join_type(item);
     if (type == &weft__fiber_type)

@@ -120,7 +120,9 @@ void weft__overflow_thread_leave(void *signal_stack)
 
 static void free_guests_stack(void *signal_stack)
 {
-    weft__overflow_thread_leave(signal_stack);
+    stack_t now;
+    if (sigaltstack(NULL, &now) == 0 && now.ss_sp == signal_stack)
+        weft__overflow_thread_leave(signal_stack);
     weft__free(signal_stack);
 }
 

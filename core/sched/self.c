@@ -37,13 +37,13 @@ WEFT__NOINLINE weft__lane *weft__lane_get(void)
     return weft__self;
 }
 
-WEFT__NOINLINE void weft__worker_bind_thread(weft__worker *worker)
+WEFT__HOT WEFT__NOINLINE void weft__worker_bind_thread(weft__worker *worker)
 {
-    worker->errno_at = &errno;
+    weft__store_relaxed(&worker->errno_at, &errno); /* relaxed: for handlers of signals */
     weft__self = &worker->lane;
 }
 
-WEFT__NOINLINE void weft__worker_unbind_thread(void)
+WEFT__HOT WEFT__NOINLINE void weft__worker_unbind_thread(void)
 {
     weft__self = &plain.lane;
 }

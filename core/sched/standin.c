@@ -33,19 +33,18 @@
 #include "debug/check.h"
 #include "hooks.h"
 
+#include <locale.h>
 #include <pthread.h>
-#include <signal.h>
-#include <time.h>
 
 /* The plain thread that plays a worker; in its own frame. */
 typedef struct weft__guest {
     weft_task *item;       /* to run, until it is taken up */
     weft__fiber *stood_on; /* by the worker's own thread */
     int *errno_at;         /* that thread's */
-    weft__thread apart;    /* where a fiber leaves it after a region */
+    weft__thread thread;   /* its own stack, and what a fiber leaves there after a region */
 } weft__guest;
 
-int weft__thread_may_stand_in(void)
+WEFT__HOT int weft__thread_may_stand_in(void)
 {
     return weft__worker_self() == NULL && weft__thread_mood() == WEFT__HAS_CALLED &&
            weft__thread_scope() == NULL && !weft__thread_is_in_region();
@@ -57,50 +56,35 @@ int weft__thread_may_stand_in(void)
 typedef struct own {
     int errno_value;
     int cancel_state;
-    sigset_t mask;
+    void *local; /* which the layer above would find again in a region */
 } own;
 
-/* Signals that a thread gets for what it does itself, and takes until now. Workers take none; those
- * for the process still reach the thread. */
-static sigset_t own_signals(const sigset_t *blocked)
+WEFT__HOT static own set_out(void)
 {
-    sigset_t set;
-    (void)sigemptyset(&set);
-    if (!sigismember(blocked, SIGPIPE))
-        (void)sigaddset(&set, SIGPIPE);
-    if (!sigismember(blocked, SIGXFSZ))
-        (void)sigaddset(&set, SIGXFSZ);
-    return set;
-}
-
-static own set_out(void)
-{
-    own self = {.errno_value = weft__errno_get()};
-    sigset_t none;
-    (void)sigemptyset(&none);
-    sigset_t set = own_signals(&none);
-    (void)pthread_sigmask(SIG_BLOCK, &set, &self.mask);
+    own self = {.errno_value = weft__errno_get(), .local = weft__local_swap(NULL)};
     /* Whoever ends this thread means the caller, and not on a fiber. */
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &self.cancel_state);
     return self;
 }
 
-static void come_home(const own *self)
+WEFT__HOT static void come_home(const own *self)
 {
-    const struct timespec at_once = {.tv_sec = 0};
-    sigset_t set = own_signals(&self->mask);
-    while (sigtimedwait(&set, NULL, &at_once) > 0)
-        continue; /* the task's */
-    (void)pthread_sigmask(SIG_SETMASK, &self->mask, NULL);
     (void)pthread_setcancelstate(self->cancel_state, NULL);
+    weft__local_set(self->local);
     weft__errno_set(self->errno_value);
+}
+
+/* A task goes on in other threads, and computes the same in all of them. */
+WEFT__HOT static int is_like_workers(const weft_runtime *runtime)
+{
+    return weft__float_mode() == runtime->float_mode && uselocale((locale_t)0) == LC_GLOBAL_LOCALE;
 }
 
 /* ---- the role ------------------------------------------------------------------------------- */
 
 /* A worker that has been called and has not got up; NULL: none. One that is bound to a processor is
  * played there. */
-static weft__worker *take_role(weft_runtime *runtime)
+WEFT__HOT static weft__worker *take_role(weft_runtime *runtime)
 {
     for (unsigned i = 0; i < runtime->worker_count; i++) {
         weft__worker *worker = &runtime->workers[i];
@@ -115,36 +99,37 @@ static weft__worker *take_role(weft_runtime *runtime)
 }
 
 /* Its own thread goes on as one that has just been woken, and is among the searching. */
-static void give_role(weft__worker *worker)
+WEFT__HOT static void give_role(weft__worker *worker)
 {
     /* edge idle.role (release): the worker as it is now */
     if (weft__exchange_release(&worker->asleep, WEFT__CALLED) == WEFT__MISSED)
         weft__ec_post(&worker->ec);
 }
 
-static void begin(weft__worker *worker, weft__guest *self)
+WEFT__HOT static void begin(weft__worker *worker, weft__guest *self)
 {
     self->stood_on = worker->current;
     self->errno_at = worker->errno_at;
     worker->guest = self;
     worker->checks |= WEFT__CHECK_GUEST;
-    weft__fiber_adopt_thread(&worker->guest_native);
+    weft__fiber_adopt_thread(&self->thread.native);
     weft__worker_bind_thread(worker);
     weft__worker_leave_search(worker);
 }
 
-static void end(weft__worker *worker)
+WEFT__HOT static void end(weft__worker *worker)
 {
     const weft__guest *self = worker->guest;
     weft_task *handed = worker->handed;
     weft__worker_publish(worker);
     worker->handed = NULL;
+    worker->is_yielding = 0;
     if (handed != NULL)
         weft__worker_push(worker, handed);
     worker->guest = NULL;
     worker->checks &= ~WEFT__CHECK_GUEST;
-    worker->errno_at = self->errno_at;
-    weft__store_relaxed(&worker->current, self->stood_on); /* relaxed: dumps look at any time */
+    weft__store_relaxed(&worker->errno_at, self->errno_at); /* relaxed: for handlers of signals */
+    weft__store_relaxed(&worker->current, self->stood_on);  /* relaxed: dumps look at any time */
     weft__worker_unbind_thread();
     /* edge idle.sleepers (seq_cst): whoever sees the worker searching leaves new work to it */
     weft__fetch_add_seq_cst(&worker->runtime->searching, 1);
@@ -169,7 +154,7 @@ static void put_back(weft__injector *injector, weft__link *newest)
     }
 }
 
-static int take_item(weft__injector *injector, weft_task *item)
+WEFT__HOT static int take_item(weft__injector *injector, weft_task *item)
 {
     weft__link *newest = (weft__link *)(void *)item;
     if (!weft__injector_take_from(injector, newest))
@@ -180,23 +165,25 @@ static int take_item(weft__injector *injector, weft_task *item)
     return 0;
 }
 
-static void play(weft__worker *worker, weft__fiber *fiber, weft_task *item)
+WEFT__HOT static void play(weft__worker *worker, weft__fiber *fiber, weft_task *item)
 {
     weft__guest self = {.item = item};
+    weft__fiber_prefetch(fiber); /* it has not been used for long */
     own before = set_out();
     begin(worker, &self);
     weft__store_relaxed(&worker->current, fiber); /* relaxed: dumps look at any time */
-    weft__fiber_switch(&worker->guest_native, fiber);
-    if (self.apart.left != NULL)
-        weft__fiber_ready(self.apart.left); /* and the worker has its own thread again */
+    weft__fiber_switch(&self.thread.native, fiber);
+    if (self.thread.left != NULL)
+        weft__fiber_ready(self.thread.left); /* and the worker has its own thread again */
     else
         end(weft__fiber_landed());
     come_home(&before);
 }
 
-int weft__stand_in(weft_runtime *runtime, weft_task *item)
+WEFT__HOT int weft__stand_in(weft_runtime *runtime, weft_task *item)
 {
-    if (!weft__injector_has_newest(&runtime->injector, (weft__link *)(void *)item))
+    if (!weft__injector_has_newest(&runtime->injector, (weft__link *)(void *)item) ||
+        !is_like_workers(runtime))
         return 0;
     if (runtime->report_overflow)
         weft__overflow_guest_enter();
@@ -219,25 +206,26 @@ int weft__stand_in(weft_runtime *runtime, weft_task *item)
 
 /* ---- on the fiber --------------------------------------------------------------------------- */
 
-weft_task *weft__guest_item(weft__worker *worker)
+WEFT__HOT weft_task *weft__guest_item(weft__worker *worker)
 {
     weft_task *item = worker->guest->item;
     worker->guest->item = NULL;
     return item;
 }
 
-weft__fiber *weft__guest_leaves(weft__worker *worker, weft__fiber *ready)
+WEFT__HOT weft__fiber *weft__guest_leaves(weft__worker *worker, weft__fiber *ready)
 {
     if (ready != NULL)
         weft__fiber_ready(ready);
+    /* The worker's current fiber it will be, for dumps, and they last longer than the guest. */
+    worker->guest_native = worker->guest->thread.native;
     return &worker->guest_native;
 }
 
 weft__thread *weft__guest_steps_out(weft__worker *worker)
 {
     weft__guest *self = worker->guest;
-    self->apart.runtime = worker->runtime;
-    self->apart.native = worker->guest_native;
+    self->thread.runtime = worker->runtime;
     end(worker);
-    return &self->apart;
+    return &self->thread;
 }

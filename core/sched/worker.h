@@ -462,6 +462,9 @@ int weft__thread_may_stand_in(void);
  * sees to it that the runtime lasts. */
 int weft__stand_in(weft_runtime *runtime, weft_task *item);
 
+/* What the layer above counts newcomers in; none in a forked child. */
+extern uint32_t weft__newcomers;
+
 /* For the fiber that a guest stands on: what it runs first, or NULL; then the way back, after
  * `ready` has been told that it may go on, if there is one. */
 weft_task *weft__guest_item(weft__worker *worker);

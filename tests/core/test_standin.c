@@ -11,11 +11,13 @@
 #include "process.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <fenv.h>
+#include <locale.h>
 #include <sys/syscall.h>
 
 #include <weft/debug.h>
 #include <weft/fiber.h>
+#include <weft/io.h>
 #include <weft/local.h>
 #include <weft/sync.h>
 #include <weft/task.h>
@@ -234,12 +236,11 @@ static void test_errno(void **state)
 static int write_to_nobody(void *arg)
 {
     const int *ends = arg;
-    CHECK(write(ends[1], "x", 1) == -1);
-    CHECK(weft__errno_get() == EPIPE);
+    CHECK(weft_write(ends[1], "x", 1, WEFT_FOREVER) == -EPIPE);
     return 0;
 }
 
-/* The task's SIGPIPE is nobody's, as in any worker, and the thread's mask is as before. */
+/* Nobody dies of it there, and the thread's mask is as before. */
 static void test_sigpipe(void **state)
 {
     (void)state;
@@ -373,6 +374,22 @@ static void test_not_for_bound_workers(void **state)
     stop(runtime);
 }
 
+static void test_not_in_another_mode(void **state)
+{
+    (void)state;
+    weft_runtime *runtime = start_workers(1);
+    assert_int_equal(fesetround(FE_UPWARD), 0);
+    expect_no_guest(runtime);
+    assert_int_equal(fesetround(FE_TONEAREST), 0);
+    locale_t mine = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    locale_t before = uselocale(mine);
+    expect_no_guest(runtime);
+    (void)uselocale(before);
+    freelocale(mine);
+    visit_until_guest(runtime, look_around, runtime);
+    stop(runtime);
+}
+
 /* ---- diagnosis ------------------------------------------------------------------------------- */
 
 WEFT_TASK(long, descend, long, bytes)
@@ -480,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_not_in_region),
         cmocka_unit_test(test_not_in_scope),
         cmocka_unit_test(test_not_for_bound_workers),
+        cmocka_unit_test(test_not_in_another_mode),
         cmocka_unit_test(test_overflow),
         cmocka_unit_test(test_dump),
         cmocka_unit_test(test_fork),

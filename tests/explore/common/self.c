@@ -13,6 +13,7 @@ static struct {
     weft__lane plain;
     weft_scope *scope;
     weft__mood mood;
+    void *local; /* a plain thread's */
     int is_in_region;
     int64_t clock;
     int errno_value;
@@ -74,6 +75,18 @@ void weft__thread_set_mood(weft__mood mood)
 weft__mood weft__thread_mood(void)
 {
     return selves[explore_self()].mood;
+}
+
+void *weft__local_swap(void *value)
+{
+    void *before = selves[explore_self()].local;
+    selves[explore_self()].local = value;
+    return before;
+}
+
+void weft__local_set(void *value)
+{
+    selves[explore_self()].local = value;
 }
 
 void weft__thread_set_in_region(int is_in_region)

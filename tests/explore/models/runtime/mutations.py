@@ -115,7 +115,7 @@ CLASSICS = [
     ("a guest whose task has ended, or waits, goes on as a worker", "core/sched/loop.c",
      "            ready = weft__guest_leaves(worker, ready);\n", "", GUEST),
     ("a guest keeps the role in a region", "core/sched/standin.c",
-     "    end(worker);\n    return &self->apart;\n", "    return &self->apart;\n", GUEST),
+     "    end(worker);\n    return &self->thread;\n", "    return &self->thread;\n", GUEST),
     ("nobody watches while a guest plays the watcher", "core/sched/idle.c",
      "    if (!weft__injector_is_empty(&runtime->injector) || is_unwatched(runtime))\n",
      "    if (!weft__injector_is_empty(&runtime->injector))\n", GUEST),
