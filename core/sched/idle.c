@@ -395,6 +395,15 @@ weft__reactor *weft__runtime_set_reactor(weft_runtime *runtime, weft__reactor *r
     return reactor;
 }
 
+/* The watcher is not to sleep longer than this worker's wheel says. */
+static void hurry(weft__worker *watcher, const weft__worker *worker)
+{
+    weft_runtime *runtime = worker->runtime;
+    /* edge idle.watch (seq_cst): if it is not yet stored, the watcher's look is still to come */
+    if (weft__load_seq_cst(&runtime->watch_until) > weft__wheel_next(&worker->wheel))
+        rouse(runtime, watcher); /* no reason to get up, but to look again */
+}
+
 /* Whether somebody will wake for what this worker's wheel holds; else wake somebody. */
 static void look_for_watcher(weft__worker *worker)
 {
@@ -405,9 +414,7 @@ static void look_for_watcher(weft__worker *worker)
         weft__runtime_notify(runtime, worker);
         return;
     }
-    /* edge idle.watch (seq_cst): if it is not yet stored, the watcher's look is still to come */
-    if (weft__load_seq_cst(&runtime->watch_until) > weft__wheel_next(&worker->wheel))
-        rouse(runtime, watcher); /* no reason to get up, but to look again */
+    hurry(watcher, worker);
 }
 
 void weft__worker_see_watched(weft__worker *worker)
@@ -682,8 +689,10 @@ static WEFT__NOINLINE void await_role(weft__worker *worker, weft_task *ready)
     }
     if (!weft__injector_is_empty(&runtime->injector) || is_unwatched(runtime))
         (void)wake_for(runtime, worker, 0, 1);
-    else
-        look_for_watcher(worker); /* who may not know of the deadlines of this worker */
+    /* edge idle.watch (seq_cst): behind the store of this worker's deadlines */
+    weft__worker *watcher = weft__load_seq_cst(&runtime->watcher);
+    if (watcher != NULL)
+        hurry(watcher, worker); /* who may not know of them */
     for (;;) {
         uint32_t value = weft__ec_value(&worker->ec);
         uint32_t seen = WEFT__PLAYED;

@@ -105,8 +105,9 @@ WEFT_API WEFT_NODISCARD int weft_runtime_create(weft_runtime **runtime, const we
 /**
  * Run `fn(arg)` on a worker of `runtime` and wait for it.
  *
- * Any number of threads may do this at once. A task of the same runtime calls `fn(arg)` directly; a
- * task of another runtime parks its fiber meanwhile.
+ * Any number of threads may do this at once. One that finds all workers asleep may play a worker
+ * itself, on a fiber of that: docs/TASKS.md says what of its own then counts. A task of the same
+ * runtime calls `fn(arg)` directly; a task of another runtime parks its fiber meanwhile.
  *
  * @param result   receives what fn returned; may be NULL
  * Returns         0; -ECHILD the runtime belongs to the parent process

@@ -232,7 +232,8 @@ WEFT_TASK_DECLARE(int, weft_call_fn, weft_fn *, fn, void *, arg);
  * stays with the caller when the wait has: then `f` is not NULL, and the call may be repeated.
  *
  * A future that this worker has submitted last and that nobody has begun runs right here, if the
- * deadline is WEFT_FOREVER.
+ * deadline is WEFT_FOREVER. So it may in a plain thread that has called a sleeping worker for it,
+ * which then plays that worker: docs/TASKS.md.
  *
  * @param f        a variable
  * @param out      receives the result; NULL: it is not wanted

@@ -99,9 +99,8 @@ CLASSICS = [
      "            weft__ec_wait(&worker->ec, value, WEFT_FOREVER);\n",
      "            weft__ec_wait(&worker->ec, weft__ec_value(&worker->ec), WEFT_FOREVER);\n", GUEST),
     ("a guest gives the role back before it is through", "core/sched/standin.c",
-     "    weft__store_relaxed(&worker->current, self->stood_on); "
-     "/* relaxed: dumps look at any time */\n",
-     "    give_role(worker);\n    weft__store_relaxed(&worker->current, self->stood_on);\n", GUEST),
+     "    weft__store_relaxed(&worker->current, self->stood_on);  ",
+     "    give_role(worker);\n    weft__store_relaxed(&worker->current, self->stood_on);  ", GUEST),
     ("a guest is taken for one who searches", "core/sched/standin.c",
      "    weft__worker_leave_search(worker);\n", "", GUEST),
     ("older work is lost", "core/sched/standin.c",
