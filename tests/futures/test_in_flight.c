@@ -163,7 +163,7 @@ static void test_all_of_it_comes_back(void **state)
     free(futures);
 }
 
-enum { THREADS = 100, IN_A_THREAD = 200 };
+enum { THREADS = 100, IN_A_THREAD = 200, KEPT_BY_WORKER = 256 * 112 /* as in stock.c */ };
 
 /* What its destructor releases comes later than the end of the thread's own blocks. */
 static pthread_key_t late;
@@ -216,8 +216,9 @@ static void test_ended_threads_keep_nothing(void **state)
     run_in_threads(THREADS);
     size_t after = allocated_bytes();
     assert_int_equal(pthread_key_delete(late), 0);
-    /* a tenth of either kind, if it were lost */
-    assert_true(after < before + (size_t)THREADS * IN_A_THREAD * 100 / 10);
+    /* a tenth of either kind, if it were lost, and what the workers have come to keep */
+    size_t more = (size_t)sysconf(_SC_NPROCESSORS_ONLN) * KEPT_BY_WORKER;
+    assert_true(after < before + more + (size_t)THREADS * IN_A_THREAD * 100 / 10);
 }
 
 int main(void)
