@@ -8,6 +8,7 @@
  * ctest: TIMEOUT 120 */
 #include "side.h"
 
+#include "fib.h"
 #include "process.h"
 
 #include <errno.h>
@@ -113,15 +114,6 @@ static void test_task(void **state)
         assert_true(stats.fibers <= 3 * (uint64_t)workers);
         stop(runtime);
     }
-}
-
-WEFT_TASK(long, fib, int, n)
-{
-    if (n < 2)
-        return n;
-    weft_spawn(first, fib, n - 1);
-    long second = fib(n - 2);
-    return weft_join(first) + second;
 }
 
 static int compute_fib(void *arg)

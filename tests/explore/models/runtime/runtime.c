@@ -2,6 +2,7 @@
 /* runtime.c — models of core/sched/runtime.c and loop.c: a runtime from its creation to its end,
  * and fibers that park on one worker and go on on another. */
 #include "common/runtime.h"
+#include "models/runtime/letter.h"
 
 #include "fiber/scope.h"
 
@@ -153,22 +154,11 @@ static void finish_pieces(void)
     runtime_finish();
 }
 
-/* One waits for a letter, the other posts it; whoever is first leaves his mark in the box. */
-#define POSTED ((uintptr_t)1)
-static uintptr_t box;
 static unsigned letter;
-
-static int commit_box(weft__waiter *waiter, void *arg)
-{
-    uintptr_t seen = 0;
-    (void)arg;
-    return weft__cas_acq_rel(&box, &seen, (uintptr_t)waiter);
-}
 
 static void run_reader(weft_task *task)
 {
-    weft__waiter waiter;
-    weft__wait(&waiter, commit_box, NULL);
+    await_letter();
     explore_check(letter == 42);
     end_piece((piece *)(void *)task);
 }
@@ -176,9 +166,9 @@ static void run_reader(weft_task *task)
 static void write_letter(void)
 {
     letter = 42;
-    uintptr_t seen = weft__exchange_acq_rel(&box, POSTED);
-    if (seen != 0)
-        weft__wake((weft__waiter *)seen);
+    weft__waiter *waiter = post_letter();
+    if (waiter != NULL)
+        weft__wake(waiter);
 }
 
 static void run_writer(weft_task *task)
@@ -253,9 +243,8 @@ EXPLORE_MODEL(runtime_commit) = {
 /* The writer is a plain thread, which may still look for sleepers when the run is over. */
 static int read_in_fiber(void *arg)
 {
-    weft__waiter waiter;
     (void)arg;
-    weft__wait(&waiter, commit_box, NULL);
+    await_letter();
     explore_check(letter == 42);
     return 0;
 }

@@ -4,6 +4,7 @@
  * stop as usual. If nobody sees to what that worker would have seen to, somebody waits for ever. */
 #include "common/reactor.h"
 #include "common/runtime.h"
+#include "models/runtime/letter.h"
 
 #include <weft/fiber.h>
 
@@ -224,21 +225,9 @@ EXPLORE_MODEL(standin_busy) = {
 
 /* ---- fibers that wait ------------------------------------------------------------------------ */
 
-/* One waits for a letter, which somebody brings who then hands over to it. */
-#define POSTED ((uintptr_t)1)
-static uintptr_t box;
-
-static int commit_box(weft__waiter *waiter, void *arg)
-{
-    uintptr_t seen = 0;
-    (void)arg;
-    return weft__cas_acq_rel(&box, &seen, (uintptr_t)waiter);
-}
-
 static void run_reader(weft_task *task)
 {
-    weft__waiter waiter;
-    weft__wait(&waiter, commit_box, NULL);
+    await_letter();
     run_other(task);
 }
 
@@ -246,9 +235,9 @@ static const weft_task_type reader_type = {.run = run_reader, .name = "reader", 
 
 static int hand_over(void *arg)
 {
-    uintptr_t seen = weft__exchange_acq_rel(&box, POSTED);
-    if (seen != 0)
-        weft__hand_over((weft__waiter *)seen);
+    weft__waiter *waiter = post_letter();
+    if (waiter != NULL)
+        weft__hand_over(waiter);
     return count_run(arg);
 }
 
@@ -276,17 +265,16 @@ EXPLORE_MODEL(standin_hand_over) = {
 /* What runs waits itself, and goes on elsewhere. */
 static int wait_for_letter(void *arg)
 {
-    weft__waiter waiter;
-    weft__wait(&waiter, commit_box, NULL);
+    await_letter();
     tell();
     return count_run(arg);
 }
 
-static void post_letter(void)
+static void write_letter(void)
 {
-    uintptr_t seen = weft__exchange_acq_rel(&box, POSTED);
-    if (seen != 0)
-        weft__wake((weft__waiter *)seen);
+    weft__waiter *waiter = post_letter();
+    if (waiter != NULL)
+        weft__wake(waiter);
 }
 
 static void prepare_letter(void)
@@ -303,7 +291,7 @@ static void run_and_wait(void)
 EXPLORE_MODEL(standin_wait) = {
     .name = "standin.wait",
     .prepare = prepare_letter,
-    .threads = {run_and_wait, thread_0, post_letter},
+    .threads = {run_and_wait, thread_0, write_letter},
     .preemptions = 1,
     .stale = 1,
 };
